@@ -1,0 +1,30 @@
+/*
+ * config: the values of the options, checked. Turns text into values and says in one sentence what is wrong with the rest.
+ *
+ * Knows no uWSGI and looks at the disk only where a value names something on it.
+ */
+#ifndef FR_CONFIG_H
+#define FR_CONFIG_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "decide/plan.h"
+
+/* Longest quiet time that can be asked for. */
+#define FR_CONFIG_MAX_SETTLE_MS 60000
+
+/* "auto", "reload", "workers", "chain" or "touch:FILE"; *ret_file points into value for the last, else it is NULL. 0, or -EINVAL with a sentence in error. */
+int fr_config_parse_action(const char *value, enum fr_action *ret_action, const char **ret_file,
+			   char *error, size_t error_size);
+
+/* Whole milliseconds from 0 to FR_CONFIG_MAX_SETTLE_MS. 0, or -EINVAL with a sentence in error. */
+int fr_config_parse_settle(const char *value, int64_t *ret_ms, char *error, size_t error_size);
+
+/*
+ * The absolute, resolved path of a folder that can be listed, relative to the current one. The caller frees *ret_path. 0, or a negative errno
+ * with a sentence in error.
+ */
+int fr_config_resolve_folder(const char *value, char **ret_path, char *error, size_t error_size);
+
+#endif

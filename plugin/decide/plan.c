@@ -1,0 +1,45 @@
+/*
+ * plan: from what has changed to what is done about it. See plan.h.
+ */
+#include <string.h>
+
+#include "decide/plan.h"
+
+static const char *const names[FR_ACTIONS] = {
+	[FR_ACTION_AUTO] = "auto",   [FR_ACTION_RELOAD] = "reload", [FR_ACTION_WORKERS] = "workers",
+	[FR_ACTION_CHAIN] = "chain", [FR_ACTION_TOUCH] = "touch",
+};
+
+const char *fr_action_name(enum fr_action action)
+{
+	return names[action];
+}
+
+static bool has_own_file(const struct fr_plan_facts *facts, const char *const *paths,
+			 size_t paths_len)
+{
+	for (size_t i = 0; i < paths_len; i++) {
+		for (size_t own = 0; own < facts->own_files_len; own++) {
+			if (strcmp(paths[i], facts->own_files[own]) == 0)
+				return true;
+		}
+	}
+	return false;
+}
+
+struct fr_plan fr_plan_make(const struct fr_plan_facts *facts, const char *const *paths,
+			    size_t paths_len)
+{
+	if (facts->wanted == FR_ACTION_TOUCH)
+		return (struct fr_plan){FR_ACTION_TOUCH, "as --fastreload-action says"};
+	if (has_own_file(facts, paths, paths_len))
+		return (struct fr_plan){FR_ACTION_RELOAD,
+					"the instance's own configuration changed"};
+	if (facts->wanted != FR_ACTION_AUTO)
+		return (struct fr_plan){facts->wanted, "as --fastreload-action says"};
+	if (facts->has_lazy_apps)
+		return (struct fr_plan){FR_ACTION_WORKERS,
+					"lazy-apps: each worker loads the application"};
+	return (struct fr_plan){FR_ACTION_RELOAD,
+				"no lazy-apps: the master loads the application"};
+}

@@ -1,0 +1,41 @@
+/*
+ * plan: from what has changed to what is done about it, and the words that explain it.
+ *
+ * Knows no uWSGI (what matters of the instance comes in as facts), no disk and no clock.
+ */
+#ifndef FR_PLAN_H
+#define FR_PLAN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+enum fr_action {
+	FR_ACTION_AUTO,	   /* whatever suits the instance; never the outcome of a plan */
+	FR_ACTION_RELOAD,  /* uWSGI's graceful reload of the whole instance: the binary is executed again */
+	FR_ACTION_WORKERS, /* all workers at once, in place */
+	FR_ACTION_CHAIN,   /* one worker after the other, in place */
+	FR_ACTION_TOUCH,   /* somebody else's file is touched, and that is all */
+	FR_ACTIONS,
+};
+
+/* What the decision rests on; all borrowed. */
+struct fr_plan_facts {
+	enum fr_action wanted;	   /* --fastreload-action */
+	bool has_lazy_apps;	   /* each worker loads the application itself */
+	const char *const *own_files; /* absolute paths of the instance's own configuration */
+	size_t own_files_len;
+};
+
+struct fr_plan {
+	enum fr_action action;
+	const char *reason; /* static */
+};
+
+/* What is done when the files at paths (absolute, borrowed) have changed? */
+struct fr_plan fr_plan_make(const struct fr_plan_facts *facts, const char *const *paths,
+			    size_t paths_len);
+
+/* The name of an action as it is written in --fastreload-action; static. */
+const char *fr_action_name(enum fr_action action);
+
+#endif

@@ -1,0 +1,684 @@
+/*
+ * fastreload: saved code is served at once, by uWSGI's master.
+ *
+ *	plugin = fastreload
+ *	fastreload-dir = .
+ *
+ * This is the door: the options, uWSGI's hooks, and the one place where the rooms are joined:
+ * watch (what happened) -> decide (does it matter, what follows) -> reload (does it) -> report (says it).
+ */
+#include <uwsgi.h>
+
+#include <pthread.h>
+
+#include "decide/batch.h"
+#include "decide/config.h"
+#include "decide/plan.h"
+#include "decide/rules.h"
+#include "reload/handover.h"
+#include "reload/reload.h"
+#include "reload/slots.h"
+#include "reload/wake.h"
+#include "report/sentence.h"
+#include "watch/baseline.h"
+#include "watch/bytecode.h"
+#include "watch/changes.h"
+#include "watch/scan.h"
+#include "watch/watcher.h"
+
+extern struct uwsgi_server uwsgi;
+
+#define FR_DEFAULT_SETTLE_MS 10
+#define FR_GONE_MS	     100  /* vim, PyCharm and others have the old file out of the way for a moment */
+#define FR_WRITING_MS	     1000 /* a slow writer that has not closed its file yet */
+#define FR_BOUND_MS	     2000 /* a storm does not hold a reload back for longer, or 4 times the quiet time */
+#define FR_SHOWN_CHANGES     2	  /* named in the log line; the others are counted */
+
+static struct {
+	/* As the options say. */
+	struct uwsgi_string_list *dirs;
+	struct uwsgi_string_list *patterns; /* custom: enum fr_rule_kind */
+	char *action_text, *settle_text, *dry_run;
+	int is_verbose;
+
+	/* As they were understood. */
+	enum fr_action action;
+	const char *action_argument;
+	const char **own_files;
+	size_t own_files_len;
+
+	struct fr_rules *rules;
+	struct fr_watcher *watcher; /* NULL: there is nothing to do in this instance */
+	struct fr_baseline *baseline;
+	struct fr_batch *batch;
+	struct fr_changes changes;
+	struct fr_handover handover; /* what the image before left; then what goes to the next */
+	int64_t changes_event_ms;    /* the first hint of what is in `changes` */
+	bool is_child;		     /* forked off the master: its descriptors are not ours */
+	bool is_in_loop;	     /* the master's loop has begun */
+	bool must_rescan;	     /* the batch overflowed */
+	int last_trouble;	     /* the last error said, so as not to say it a thousand times */
+} fr;
+
+#define fr_log(...)	uwsgi_log_verbose("[fastreload] " __VA_ARGS__)
+#define fr_verbose(...)                                                                            \
+	do {                                                                                       \
+		if (fr.is_verbose)                                                                 \
+			fr_log(__VA_ARGS__);                                                       \
+	} while (0)
+
+static int64_t now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/* ---- options ---- */
+
+static void opt_pattern(char *option, char *value, void *kind)
+{
+	(void)option;
+	uwsgi_string_new_list(&fr.patterns, value)->custom = (uint64_t)(uintptr_t)kind;
+}
+
+static struct uwsgi_option options[] = {
+	{"fastreload-dir", required_argument, 0,
+	 "reload when a source file in this folder, or in one below it, changes (repeatable)",
+	 uwsgi_opt_add_string_list, &fr.dirs, 0},
+	{"fastreload-include", required_argument, 0,
+	 "count files that match this gitignore-style pattern, too (repeatable)", opt_pattern,
+	 (void *)FR_RULE_INCLUDE, 0},
+	{"fastreload-exclude", required_argument, 0,
+	 "do not count files that match this gitignore-style pattern (repeatable)", opt_pattern,
+	 (void *)FR_RULE_EXCLUDE, 0},
+	{"fastreload-action", required_argument, 0,
+	 "what a change does: auto (default), reload, workers, chain or touch:FILE",
+	 uwsgi_opt_set_str, &fr.action_text, 0},
+	{"fastreload-settle", required_argument, 0,
+	 "milliseconds of quiet before acting on a change (default 10)", uwsgi_opt_set_str,
+	 &fr.settle_text, 0},
+	{"fastreload-verbose", no_argument, 0, "log what was looked at and found unchanged, too",
+	 uwsgi_opt_true, &fr.is_verbose, 0},
+	{"fastreload-dry-run", required_argument, 0,
+	 "say whether a change of this path would count, and by which rule, and exit",
+	 uwsgi_opt_set_str, &fr.dry_run, 0},
+	UWSGI_END_OF_OPTIONS
+};
+
+/* Bad input ends the start with one line. Never called later. */
+__attribute__((noreturn)) static void refuse(const char *option, const char *value,
+					     const char *reason)
+{
+	char text[1024];
+
+	uwsgi_log("[fastreload] --%s: \"%s\" %s\n", option,
+		  fr_sentence_path(value, text, sizeof(text)), reason);
+	exit(1);
+}
+
+__attribute__((noreturn)) static void out_of_memory(void)
+{
+	uwsgi_log("[fastreload] there is not enough memory to start\n");
+	exit(1);
+}
+
+/*
+ * uWSGI's structures differ from version to version, and this plugin was compiled with those of one. The flags that uWSGI was built with
+ * name its version; its own structures are not safe to look at before that is known.
+ */
+static void on_load(void)
+{
+	const char *flags = uwsgi_get_cflags();
+	const char *at = strstr(flags, "-DUWSGI_VERSION=\"");
+	const char *running, *end;
+
+	if (!at)
+		return;
+	running = at + strcspn(at, "=") + 1;
+	running += strspn(running, "\"\\");
+	end = running + strcspn(running, "\"\\");
+	if ((size_t)(end - running) == strlen(UWSGI_VERSION) &&
+	    strncmp(running, UWSGI_VERSION, strlen(UWSGI_VERSION)) == 0)
+		return;
+	uwsgi_log("[fastreload] this plugin was built for uWSGI %s and cannot run in uWSGI %.*s; "
+		  "build it again with \"uwsgi --build-plugin\" of the uWSGI that loads it\n",
+		  UWSGI_VERSION, (int)(end - running), running);
+	exit(1);
+}
+
+static void read_rules(void)
+{
+	struct uwsgi_string_list *usl;
+	const char *reason;
+
+	if (fr_rules_new(&fr.rules) < 0)
+		out_of_memory();
+	uwsgi_foreach(usl, fr.patterns) {
+		enum fr_rule_kind kind = (enum fr_rule_kind)usl->custom;
+
+		if (fr_rules_add(fr.rules, kind, usl->value, &reason) < 0)
+			refuse(kind == FR_RULE_INCLUDE ? "fastreload-include" : "fastreload-exclude",
+			       usl->value, reason);
+	}
+}
+
+static void read_values(int64_t *ret_settle_ms)
+{
+	char reason[256];
+
+	if (fr.action_text && fr_config_parse_action(fr.action_text, &fr.action, &fr.action_argument,
+						     reason, sizeof(reason)) < 0)
+		refuse("fastreload-action", fr.action_text, reason);
+	if ((fr.action == FR_ACTION_WORKERS || fr.action == FR_ACTION_CHAIN) && !uwsgi.lazy_apps &&
+	    !uwsgi.lazy)
+		refuse("fastreload-action", fr.action_text,
+		       "needs lazy-apps: without it the workers come back with the code that the "
+		       "master loaded; add \"lazy-apps = true\", or use \"auto\"");
+	*ret_settle_ms = FR_DEFAULT_SETTLE_MS;
+	if (fr.settle_text &&
+	    fr_config_parse_settle(fr.settle_text, ret_settle_ms, reason, sizeof(reason)) < 0)
+		refuse("fastreload-settle", fr.settle_text, reason);
+}
+
+/* The files that this instance reads its configuration from, as absolute paths. A file may be written as "name:section". */
+static void find_own_files(void)
+{
+	static const char *const kinds[] = {"ini", "yaml", "yml", "json", "xml", "config"};
+
+	fr.own_files = calloc((size_t)uwsgi.exported_opts_cnt + 1, sizeof(*fr.own_files));
+	for (int i = 0; fr.own_files && i < uwsgi.exported_opts_cnt; i++) {
+		const struct uwsgi_opt *option = uwsgi.exported_opts[i];
+		char path[PATH_MAX];
+		char *resolved, *colon;
+
+		for (size_t kind = 0; kind < sizeof(kinds) / sizeof(*kinds); kind++) {
+			if (!option->value || strcmp(option->key, kinds[kind]) != 0)
+				continue;
+			snprintf(path, sizeof(path), "%s%s%s",
+				 option->value[0] == '/' ? "" : uwsgi.cwd,
+				 option->value[0] == '/' ? "" : "/", option->value);
+			colon = strrchr(path, ':');
+			if (colon && access(path, F_OK) < 0)
+				*colon = '\0';
+			resolved = realpath(path, NULL);
+			if (resolved)
+				fr.own_files[fr.own_files_len++] = resolved;
+		}
+	}
+}
+
+/* ---- --fastreload-dry-run ---- */
+
+static void print_verdict(const char *path, bool counts, const struct fr_verdict *verdict,
+			  const char *where)
+{
+	char text[1024];
+
+	fr_sentence_path(path, text, sizeof(text));
+	if (!verdict->pattern)
+		printf("%s: does not count: no pattern says that it does\n", text);
+	else
+		printf("%s: %s: %s\"%s\" (%s)\n", text, counts ? "counts" : "does not count",
+		       where, verdict->pattern, verdict->origin);
+}
+
+/* Walks down from the watched folder, as the scan does. */
+static void dry_run_below(const char *root, const char *relative)
+{
+	char path[PATH_MAX], folder[PATH_MAX];
+	struct fr_folder_facts facts;
+	struct fr_verdict verdict;
+
+	for (const char *slash = strchr(relative, '/'); slash; slash = strchr(slash + 1, '/')) {
+		snprintf(folder, sizeof(folder), "%.*s", (int)(slash - relative), relative);
+		if ((size_t)snprintf(path, sizeof(path), "%s/%s", root, folder) >= sizeof(path))
+			break;
+		fr_scan_facts(AT_FDCWD, path, &facts);
+		fr_rules_judge_folder(fr.rules, folder, &facts, &verdict);
+		if (!verdict.counts) {
+			print_verdict(relative, false, &verdict, "a folder on its way is left out by ");
+			return;
+		}
+	}
+	fr_rules_judge_file(fr.rules, relative, &verdict);
+	print_verdict(relative, verdict.counts, &verdict, "");
+}
+
+/* The absolute path of what may not exist (yet): its folder is resolved, as far as there is one. */
+static void absolute_path(const char *value, char *path, size_t size)
+{
+	char *copy = uwsgi_str((char *)value);
+	char *slash = strrchr(copy, '/');
+	char *folder;
+
+	if (slash)
+		*slash = '\0';
+	folder = realpath(!slash ? "." : slash == copy ? "/" : copy, NULL);
+	if (folder)
+		snprintf(path, size, "%s/%s", strcmp(folder, "/") == 0 ? "" : folder,
+			 slash ? slash + 1 : value);
+	else
+		snprintf(path, size, "%s%s%s", value[0] == '/' ? "" : uwsgi.cwd,
+			 value[0] == '/' ? "" : "/", value);
+	free(folder);
+	free(copy);
+}
+
+__attribute__((noreturn)) static void dry_run(void)
+{
+	struct uwsgi_string_list *usl;
+	char path[PATH_MAX], reason[256];
+	char *root;
+
+	absolute_path(fr.dry_run, path, sizeof(path));
+	uwsgi_foreach(usl, fr.dirs) {
+		size_t len;
+
+		if (fr_config_resolve_folder(usl->value, &root, reason, sizeof(reason)) < 0)
+			refuse("fastreload-dir", usl->value, reason);
+		len = strcmp(root, "/") == 0 ? 0 : strlen(root);
+		if (strncmp(path, root, len) == 0 && path[len] == '/') {
+			dry_run_below(root, path + len + 1);
+			exit(0);
+		}
+	}
+	printf("%s: does not count: it is in no --fastreload-dir\n", path);
+	exit(0);
+}
+
+/* ---- what the watcher says ---- */
+
+static void take_note(void *ctx, const char *path, enum fr_hint hint)
+{
+	static const enum fr_batch_hint translated[] = {
+		[FR_HINT_WRITING] = FR_BATCH_WRITING,
+		[FR_HINT_WRITTEN] = FR_BATCH_WRITTEN,
+		[FR_HINT_ATTRIB] = FR_BATCH_ATTRIB,
+		[FR_HINT_GONE] = FR_BATCH_GONE,
+	};
+
+	(void)ctx;
+	fr_batch_note(fr.batch, path, translated[hint], now_ms());
+}
+
+static void take_trouble(void *ctx, const char *path, int error)
+{
+	char text[1024], reason[512];
+
+	(void)ctx;
+	if (error != -EACCES && error == fr.last_trouble)
+		return; /* a limit: one line is enough */
+	fr.last_trouble = error;
+	fr_watcher_explain(fr.watcher, &fr_inotify_ops, error, reason, sizeof(reason));
+	fr_log("\"%s\" is not watched: %s\n", fr_sentence_path(path, text, sizeof(text)), reason);
+}
+
+static void take_loss(void *ctx)
+{
+	(void)ctx;
+	fr_log("the kernel dropped events (fs.inotify.max_queued_events): comparing all folders "
+	       "with what was there\n");
+}
+
+static const struct fr_watcher_hooks watcher_hooks = {
+	.note = take_note,
+	.trouble = take_trouble,
+	.lost = take_loss,
+};
+
+/* ---- start ---- */
+
+static void add_folders(void)
+{
+	struct uwsgi_string_list *usl;
+	char reason[256];
+	char *path;
+
+	uwsgi_foreach(usl, fr.dirs) {
+		if (fr_config_resolve_folder(usl->value, &path, reason, sizeof(reason)) < 0)
+			refuse("fastreload-dir", usl->value, reason);
+		if (fr_watcher_add_root(fr.watcher, path) < 0)
+			out_of_memory();
+		free(path);
+	}
+}
+
+/* A limit of the system leaves part of the tree unwatched, and that is no start; a folder without permission was named, and the rest is watched. */
+static void arm(void)
+{
+	char reason[512];
+	int error = fr_watcher_new(fr.rules, &fr_inotify_ops, &watcher_hooks, NULL, &fr.watcher);
+
+	if (!error) {
+		add_folders();
+		error = fr_watcher_arm(fr.watcher);
+	}
+	if (!error || error == -EACCES)
+		return;
+	fr_watcher_explain(fr.watcher, &fr_inotify_ops, error, reason, sizeof(reason));
+	uwsgi_log("[fastreload] --fastreload-dir: the folders cannot be watched: %s\n", reason);
+	exit(1);
+}
+
+/* The files as they are now are what the application is about to load. */
+static void note_baseline(void)
+{
+	struct fr_tree *tree = fr_watcher_tree(fr.watcher);
+	int fd;
+
+	fr_bytecode_drop_recent(tree);
+	if (fr_handover_take(&fr.handover, &fd) > 0) {
+		(void)fr_baseline_load(tree, fd);
+		close(fd);
+		if (fr.handover.what[0])
+			fr_reload_resume(&fr.handover.times);
+	}
+	if (fr_baseline_start(tree, &fr.baseline) < 0)
+		fr_log("contents cannot be compared: a save that changes nothing will reload\n");
+	fr_watcher_use_baseline(fr.watcher, fr.baseline);
+}
+
+/*
+ * Runs before the application is loaded (core/uwsgi.c, uwsgi_start), so the watch is armed and everything stamped before the first import: there is
+ * no moment in which an edit could be lost. It runs after `chdir`, too, so relative folders are relative to that.
+ */
+static int init(void)
+{
+	struct fr_batch_times times = {.gone_ms = FR_GONE_MS, .writing_ms = FR_WRITING_MS};
+
+	if (!fr.dirs) {
+		if (fr.patterns || fr.action_text || fr.settle_text || fr.dry_run)
+			refuse("fastreload-dir", "", "is missing; name the folder to watch, as in \".\"");
+		return 0;
+	}
+	read_rules();
+	read_values(&times.settle_ms);
+	if (fr.dry_run)
+		dry_run();
+	if (!uwsgi.master_process)
+		refuse("fastreload-dir", fr.dirs->value,
+		       "needs the master process, which does the watching; add \"master = true\"");
+	times.bound_ms = times.settle_ms * 4 > FR_BOUND_MS ? times.settle_ms * 4 : FR_BOUND_MS;
+	if (fr_batch_new(&times, &fr.batch) < 0)
+		out_of_memory();
+	find_own_files();
+	arm();
+	/* After a reload uWSGI closes what it does not know, a little later (core/setup_utils.c, uwsgi_setup_inherited_sockets). */
+	uwsgi_add_safe_fd(fr_watcher_fd(fr.watcher));
+	note_baseline();
+	if (uwsgi.is_a_reload)
+		uwsgi.need_app = 0; /* see keep_alive */
+	return 0;
+}
+
+/* Workers, mules, spoolers, gateways and daemons have no use for what is the master's, and uWSGI tells plugins of our kind of workers only. */
+static void leave_descriptors_to_master(void)
+{
+	if (fr.is_child) /* a child of a child: those numbers may be anybody's by now */
+		return;
+	fr.is_child = true;
+	fr_wake_close_in_child();
+	close(fr_watcher_fd(fr.watcher));
+}
+
+static void close_in_children(void)
+{
+	static bool is_set;
+
+	if (!is_set)
+		pthread_atfork(NULL, NULL, leave_descriptors_to_master);
+	is_set = true;
+}
+
+/* Before the first worker is forked. With daemonize2 the process that goes on as the master is itself a forked child, later. */
+static void postinit_apps(void)
+{
+	int error;
+
+	if (!fr.watcher)
+		return;
+	error = fr_reload_open();
+	if (error) {
+		uwsgi_log("[fastreload] no descriptors are left to wake the master: %s\n",
+			  strerror(-error));
+		exit(1);
+	}
+	if (!uwsgi.daemonize2)
+		close_in_children();
+}
+
+/* ---- the master's loop ---- */
+
+static void say_hello(void)
+{
+	struct fr_plan_facts facts = {.wanted = fr.action, .has_lazy_apps = uwsgi.lazy_apps || uwsgi.lazy};
+	struct fr_plan plan = fr_plan_make(&facts, NULL, 0);
+
+	fr_log("watching %zu folders, in which %zu files count; a change does: %s (%s)\n",
+	       fr_watcher_folders(fr.watcher), fr_watcher_files(fr.watcher),
+	       fr_action_name(plan.action), plan.reason);
+	if (plan.action == FR_ACTION_RELOAD && uwsgi.max_fd > 1048576)
+		fr_verbose("the limit of open files is very high (%lu): uWSGI would close them all one "
+			   "by one at each reload; that is cut short\n",
+			   (unsigned long)uwsgi.max_fd);
+}
+
+static void enter_loop(void)
+{
+	int error;
+
+	fr.is_in_loop = true;
+	close_in_children();
+	fr_watcher_own(fr.watcher);
+	error = fr_wake_join(fr_watcher_fd(fr.watcher));
+	if (error)
+		fr_log("the master cannot be woken by changes, it looks once a second: %s\n",
+		       strerror(-error));
+	if (!uwsgi.is_a_reload)
+		say_hello();
+}
+
+/*
+ * need-app ends the instance where there is no application to load, and that is what an edit leaves for a moment. It is for the first
+ * start to be strict; once there was an application, an instance under development waits for the next save.
+ */
+static void keep_alive(void)
+{
+	if (uwsgi.need_app && fr_slots_are_serving() && fr_slots_have_app())
+		uwsgi.need_app = 0;
+}
+
+static void watch_baseline(void)
+{
+	int status;
+
+	if (!fr.baseline || waitpid(fr_baseline_pid(fr.baseline), &status, WNOHANG) == 0)
+		return;
+	fr_baseline_finish(fr.baseline, fr_watcher_tree(fr.watcher));
+	fr_watcher_use_baseline(fr.watcher, NULL);
+	fr_baseline_free(fr.baseline);
+	fr.baseline = NULL;
+}
+
+static void say_baseline(bool was_reading)
+{
+	static bool is_said;
+
+	if (is_said || fr.baseline)
+		return;
+	is_said = true;
+	fr_verbose("baseline of %zu files is known%s\n", fr_watcher_files(fr.watcher),
+		   was_reading ? "" : " already");
+}
+
+static void say_outcome(const struct fr_reload_times *times)
+{
+	const char *note = fr_slots_have_app() ? "" :
+						 ", but the application did not load: its traceback is "
+						 "above, and the next save is awaited";
+
+	fr.handover.reloads++;
+	fr.handover.what[0] = '\0';
+	fr_log("reloaded in %lld ms%s (%lld to settle, %lld for the old workers to leave, %lld to "
+	       "load)\n",
+	       (long long)(times->done_ms - times->event_ms), note,
+	       (long long)(times->decided_ms - times->event_ms),
+	       (long long)(times->gone_ms - times->decided_ms),
+	       (long long)(times->done_ms - times->gone_ms));
+}
+
+static void act(void)
+{
+	const char *shown[FR_SHOWN_CHANGES], *words[FR_SHOWN_CHANGES];
+	struct fr_plan_facts facts = {
+		.wanted = fr.action,
+		.has_lazy_apps = uwsgi.lazy_apps || uwsgi.lazy,
+		.own_files = fr.own_files,
+		.own_files_len = fr.own_files_len,
+	};
+	struct fr_plan plan = fr_plan_make(&facts, fr.changes.paths, fr.changes.len);
+	size_t i;
+	int error;
+
+	for (i = 0; i < FR_SHOWN_CHANGES && i < fr.changes.len; i++) {
+		shown[i] = fr_watcher_relative(fr.watcher, fr.changes.paths[i]);
+		words[i] = fr_change_word(fr.changes.kinds[i]);
+	}
+	fr_sentence_changes(shown, words, i, fr.changes.len, fr.handover.what,
+			    sizeof(fr.handover.what));
+	fr_log("%s: %s%s%s (%s)\n", fr.handover.what, fr_action_name(plan.action),
+	       plan.action == FR_ACTION_TOUCH ? ":" : "",
+	       plan.action == FR_ACTION_TOUCH ? fr.action_argument : "", plan.reason);
+	error = fr_reload_start(plan.action, fr.action_argument, fr.changes_event_ms, now_ms());
+	if (error)
+		fr_log("%s failed: %s\n", fr_action_name(plan.action), strerror(-error));
+}
+
+/* Takes the batch up when it is ready, goes on with the one that was taken up, and acts on what it comes to. Returns whether there is more to do at once. */
+static bool decide(int64_t now)
+{
+	struct fr_batch_item *items;
+	int64_t deadline = fr_batch_deadline_ms(fr.batch);
+	size_t len;
+
+	if (!fr_changes_is_open(&fr.changes)) {
+		if (deadline < 0 || deadline > now || fr_reload_must_wait())
+			return false;
+		fr.changes_event_ms = fr_batch_first_ms(fr.batch);
+		len = fr_batch_take(fr.batch, &items, &fr.must_rescan);
+		if (fr_changes_begin(&fr.changes, items, len) < 0)
+			return false;
+	}
+	if (fr_changes_step(&fr.changes, fr.watcher))
+		return true;
+	if (fr.changes.len > 0)
+		act();
+	else
+		fr_verbose("nothing has changed in the %zu files that were written to\n",
+			   fr.changes.items_len);
+	fr_changes_clear(&fr.changes);
+	if (fr.must_rescan)
+		fr_watcher_rescan(fr.watcher);
+	return fr.must_rescan;
+}
+
+/* When to look again, if nothing wakes us before. */
+static int64_t next_wake(int64_t now, bool has_more, int64_t reload_wake_ms)
+{
+	int64_t deadline = fr_reload_must_wait() ? -1 : fr_batch_deadline_ms(fr.batch);
+
+	if (has_more)
+		return 0;
+	if (fr_changes_is_open(&fr.changes))
+		return 0;
+	if (deadline >= 0 && deadline < now)
+		deadline = now;
+	if (reload_wake_ms >= 0 && (deadline < 0 || reload_wake_ms < deadline))
+		return reload_wake_ms;
+	return deadline;
+}
+
+/* One turn of the master's loop, at least once a second. Everything in it is bounded. */
+static void master_cycle(void)
+{
+	struct fr_reload_times times;
+	int64_t now, reload_wake_ms;
+	bool was_reading = fr.baseline != NULL, has_more;
+	unsigned reasons;
+
+	if (!fr.watcher)
+		return;
+	if (!fr.is_in_loop)
+		enter_loop();
+	reasons = fr_wake_collect();
+	watch_baseline();
+	say_baseline(was_reading);
+	fr_wake_follow(fr.baseline ? fr_baseline_pid(fr.baseline) : 0);
+	keep_alive();
+
+	has_more = fr_watcher_step(fr.watcher);
+	now = now_ms();
+	if (!has_more && !uwsgi_instance_is_reloading && !uwsgi_instance_is_dying)
+		has_more = decide(now);
+	if (fr_reload_step(now, reasons & FR_WAKE_WORKER, &times, &reload_wake_ms))
+		say_outcome(&times);
+	fr_wake_at(next_wake(now, has_more, reload_wake_ms));
+}
+
+/* In a worker that has loaded its application and is about to accept. */
+static void hijack_worker(void)
+{
+	if (fr.watcher && uwsgi.mywid > 0)
+		fr_wake_master();
+}
+
+/*
+ * uwsgi_reload closes one descriptor after the other up to the limit of open files, which may be 2^30 in a container and take minutes
+ * (core/master_utils.c, unbit/uwsgi#2299). The highest one that is open is enough; the next image reads the limit anew.
+ */
+static void shorten_closing(void)
+{
+	DIR *dir = opendir("/proc/self/fd");
+	struct dirent *entry;
+	int highest = -1;
+
+	if (!dir)
+		return;
+	while ((entry = readdir(dir))) {
+		if (atoi(entry->d_name) > highest)
+			highest = atoi(entry->d_name);
+	}
+	closedir(dir);
+	if (highest > 0 && (unsigned long)highest + 1 < (unsigned long)uwsgi.max_fd)
+		uwsgi.max_fd = (unsigned long)highest + 1;
+}
+
+/* The last that runs in this image: after all workers have gone, and just before the exec if there is one. */
+static void master_cleanup(void)
+{
+	int fd;
+
+	if (!fr.watcher || !uwsgi_instance_is_reloading)
+		return;
+	fr_reload_note_gone(now_ms());
+	if (!fr_reload_is_running(&fr.handover.times))
+		fr.handover.what[0] = '\0'; /* somebody else's reload */
+	fd = fr_handover_leave(&fr.handover);
+	if (fd >= 0)
+		(void)fr_baseline_save(fr_watcher_tree(fr.watcher), fd);
+	shorten_closing();
+	close(fr_watcher_fd(fr.watcher)); /* uWSGI was told to keep it, and close-on-exec may be lifted */
+}
+
+__attribute__((visibility("default"))) struct uwsgi_plugin fastreload_plugin = {
+	.name = "fastreload",
+	.on_load = on_load,
+	.options = options,
+	.init = init,
+	.postinit_apps = postinit_apps,
+	.master_cycle = master_cycle,
+	.hijack_worker = hijack_worker,
+	.master_cleanup = master_cleanup,
+};

@@ -1,0 +1,28 @@
+/*
+ * chain: uWSGI's chain reload: each worker leaves when the one before it accepts again, so that somebody always serves.
+ */
+#include <uwsgi.h>
+
+#include "reload/slots.h"
+#include "reload/strategy.h"
+
+extern struct uwsgi_server uwsgi;
+
+static int start(const char *argument)
+{
+	(void)argument;
+	uwsgi_chain_reload();
+	return 0;
+}
+
+static bool is_done(void)
+{
+	return uwsgi.status.chain_reloading == 0 && fr_slots_are_replaced();
+}
+
+/* uWSGI forgets a chain reload that is asked for while one is running (core/master.c). */
+const struct fr_strategy fr_strategy_chain = {
+	.start = start,
+	.is_done = is_done,
+	.is_restartable = false,
+};

@@ -1,0 +1,112 @@
+/*
+ * reload: brings new code into service, and keeps track of it until it serves. See reload.h.
+ */
+#include <uwsgi.h>
+
+#include "reload/reload.h"
+#include "reload/slots.h"
+#include "reload/strategy.h"
+#include "reload/wake.h"
+
+extern struct uwsgi_server uwsgi;
+
+/*
+ * A worker says that it is ready just before uWSGI marks it as accepting (uwsgi_ignition: the hijack_worker hooks, then accepting = 1), and
+ * nothing wakes the master after that: look again until it has surely happened.
+ */
+#define FR_RELOAD_READY_LOOK_MS	  1
+#define FR_RELOAD_READY_WITHIN_MS 100
+
+/* Without pidfds nothing tells when a worker has ended: then look this often while a reload waits for it. */
+#define FR_RELOAD_DEATH_LOOK_MS 10
+
+static const struct fr_strategy *const strategies[FR_ACTIONS] = {
+	[FR_ACTION_RELOAD] = &fr_strategy_full,
+	[FR_ACTION_WORKERS] = &fr_strategy_workers,
+	[FR_ACTION_CHAIN] = &fr_strategy_chain,
+	[FR_ACTION_TOUCH] = &fr_strategy_touch,
+};
+
+static struct {
+	const struct fr_strategy *running; /* or NULL */
+	struct fr_reload_times times;
+	int64_t ready_at_ms; /* when a worker last said that it is ready */
+} reload;
+
+int fr_reload_open(void)
+{
+	return fr_wake_open();
+}
+
+int fr_reload_start(enum fr_action action, const char *argument, int64_t event_ms, int64_t now_ms)
+{
+	const struct fr_strategy *strategy = strategies[action];
+	int error;
+
+	fr_slots_mark();
+	error = strategy->start(argument);
+	if (error || !strategy->is_done)
+		return error;
+	if (!reload.running) /* else the first change goes on waiting for its answer */
+		reload.times.event_ms = event_ms;
+	reload.times.decided_ms = now_ms;
+	reload.times.gone_ms = 0;
+	reload.running = strategy;
+	return 0;
+}
+
+void fr_reload_resume(const struct fr_reload_times *times)
+{
+	reload.times = *times;
+	reload.running = &fr_strategy_full;
+}
+
+bool fr_reload_must_wait(void)
+{
+	return reload.running && !reload.running->is_restartable;
+}
+
+bool fr_reload_is_running(struct fr_reload_times *ret_times)
+{
+	if (reload.running && ret_times)
+		*ret_times = reload.times;
+	return reload.running != NULL;
+}
+
+void fr_reload_note_gone(int64_t now_ms)
+{
+	if (!reload.times.gone_ms)
+		reload.times.gone_ms = now_ms;
+}
+
+static int64_t next_look(int64_t now_ms)
+{
+	if (now_ms - reload.ready_at_ms < FR_RELOAD_READY_WITHIN_MS)
+		return now_ms + FR_RELOAD_READY_LOOK_MS;
+	return fr_wake_sees_deaths() ? -1 : now_ms + FR_RELOAD_DEATH_LOOK_MS;
+}
+
+bool fr_reload_step(int64_t now_ms, bool worker_is_ready, struct fr_reload_times *ret_times,
+		    int64_t *ret_wake_ms)
+{
+	*ret_wake_ms = -1;
+	if (worker_is_ready)
+		reload.ready_at_ms = now_ms;
+	if (!reload.running)
+		return false;
+	/*
+	 * The guard against fork bombs compares the time of the last respawn with this one and, if workers come too quickly, sleeps for two
+	 * seconds in the master (core/master.c). These respawns are wanted.
+	 */
+	uwsgi.respawn_delta = 0;
+	if (fr_slots_are_vacated())
+		fr_reload_note_gone(now_ms);
+	if (!reload.running->is_done()) {
+		*ret_wake_ms = next_look(now_ms);
+		return false;
+	}
+	reload.running = NULL;
+	reload.times.done_ms = now_ms;
+	*ret_times = reload.times;
+	return true;
+}

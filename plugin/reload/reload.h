@@ -1,0 +1,47 @@
+/*
+ * reload: brings new code into service, and keeps track of it until it serves.
+ *
+ * Picks the strategy's file by the action that was planned. It knows workers and processes, and nothing of files or of why.
+ */
+#ifndef FR_RELOAD_H
+#define FR_RELOAD_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "decide/plan.h"
+
+/* Moments of CLOCK_MONOTONIC in ms, which goes on across an exec. */
+struct fr_reload_times {
+	int64_t event_ms;   /* the first hint of a change */
+	int64_t decided_ms; /* the reload was started */
+	int64_t gone_ms;    /* the last of the old workers had left; 0: not yet, or not seen */
+	int64_t done_ms;    /* the new code serves */
+};
+
+/* Opens what wakes the master. In the starting process, before anything is forked. 0 or a negative errno. */
+int fr_reload_open(void);
+
+/* Starts an action for a change first seen at event_ms. argument: see struct fr_strategy. 0 or a negative errno. */
+int fr_reload_start(enum fr_action action, const char *argument, int64_t event_ms, int64_t now_ms);
+
+/* Goes on with a full reload that the image before this one started. */
+void fr_reload_resume(const struct fr_reload_times *times);
+
+/* Is one under way that newer changes have to wait for? */
+bool fr_reload_must_wait(void);
+
+/* Is one under way? *ret_times (may be NULL) is filled if so. */
+bool fr_reload_is_running(struct fr_reload_times *ret_times);
+
+/*
+ * Once in every turn of the master. Returns true when a reload has just come to its end: *ret_times is filled.
+ * worker_is_ready: a worker has said so since the last turn. May set *ret_wake_ms to the time of the next look that is worth while (else -1).
+ */
+bool fr_reload_step(int64_t now_ms, bool worker_is_ready, struct fr_reload_times *ret_times,
+		    int64_t *ret_wake_ms);
+
+/* Just before the exec: the old workers are gone. */
+void fr_reload_note_gone(int64_t now_ms);
+
+#endif

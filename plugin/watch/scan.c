@@ -1,0 +1,284 @@
+/*
+ * scan: lists folders and compares them with the tree. See scan.h.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "decide/rules.h"
+#include "watch/content.h"
+#include "watch/scan.h"
+#include "watch/tree.h"
+
+struct fr_scan {
+	struct fr_tree *tree;
+	const struct fr_rules *rules;
+	const struct fr_scan_hooks *hooks;
+	void *ctx;
+	struct fr_node *queue_first, *queue_last;
+	struct fr_node *folder; /* being listed, with dir; or NULL */
+	DIR *dir;
+	bool is_compare; /* how `folder` is being listed */
+	uint32_t generation;
+};
+
+int fr_scan_new(struct fr_tree *tree, const struct fr_rules *rules, const struct fr_scan_hooks *hooks,
+		void *ctx, struct fr_scan **ret_scan)
+{
+	struct fr_scan *scan = calloc(1, sizeof(*scan));
+
+	if (!scan)
+		return -ENOMEM;
+	*scan = (struct fr_scan){.tree = tree, .rules = rules, .hooks = hooks, .ctx = ctx};
+	*ret_scan = scan;
+	return 0;
+}
+
+void fr_scan_free(struct fr_scan *scan)
+{
+	if (!scan)
+		return;
+	if (scan->dir)
+		closedir(scan->dir);
+	free(scan);
+}
+
+void fr_scan_push(struct fr_scan *scan, struct fr_node *folder, bool is_compare)
+{
+	folder->is_pending_compare |= is_compare;
+	if (folder->is_queued)
+		return;
+	folder->is_queued = true;
+	folder->queue_next = NULL;
+	if (scan->queue_last)
+		scan->queue_last->queue_next = folder;
+	else
+		scan->queue_first = folder;
+	scan->queue_last = folder;
+}
+
+static struct fr_node *pop(struct fr_scan *scan)
+{
+	struct fr_node *folder = scan->queue_first;
+
+	if (!folder)
+		return NULL;
+	scan->queue_first = folder->queue_next;
+	if (!scan->queue_first)
+		scan->queue_last = NULL;
+	folder->queue_next = NULL;
+	folder->is_queued = false;
+	return folder;
+}
+
+bool fr_scan_is_busy(const struct fr_scan *scan)
+{
+	return scan->dir || scan->queue_first;
+}
+
+static void stop_listing(struct fr_scan *scan)
+{
+	closedir(scan->dir);
+	scan->dir = NULL;
+	scan->folder = NULL;
+}
+
+void fr_scan_forget(struct fr_scan *scan, struct fr_node *folder)
+{
+	struct fr_node **link = &scan->queue_first, *before = NULL;
+
+	if (scan->folder == folder)
+		stop_listing(scan);
+	if (!folder->is_queued)
+		return;
+	while (*link != folder) {
+		before = *link;
+		link = &before->queue_next;
+	}
+	*link = folder->queue_next;
+	if (scan->queue_last == folder)
+		scan->queue_last = before;
+	folder->queue_next = NULL;
+	folder->is_queued = false;
+	folder->is_pending_compare = false;
+}
+
+static bool means_gone(int error)
+{
+	return error == -ENOENT || error == -ENOTDIR || error == -ELOOP;
+}
+
+/* Watches the folder, then opens it for listing. Leaves scan->dir NULL if there is nothing to list. */
+static void begin(struct fr_scan *scan, struct fr_node *folder)
+{
+	bool is_compare = folder->is_pending_compare;
+	const char *path = fr_tree_path(scan->tree, folder, NULL);
+	int error;
+
+	folder->is_pending_compare = false;
+	if (!path)
+		return;
+	error = scan->hooks->enter(scan->ctx, folder, path);
+	if (error && !means_gone(error))
+		scan->hooks->trouble(scan->ctx, path, error);
+	if (!means_gone(error)) {
+		scan->dir = opendir(path);
+		if (!scan->dir && !error && !means_gone(-errno))
+			scan->hooks->trouble(scan->ctx, path, -errno);
+		if (!scan->dir && means_gone(-errno))
+			error = -errno;
+	}
+	if (means_gone(error)) {
+		scan->hooks->left(scan->ctx, folder, false);
+		return;
+	}
+	if (!scan->dir)
+		return;
+	scan->folder = folder;
+	scan->is_compare = is_compare;
+	scan->generation++;
+}
+
+static bool holds(int dirfd, const char *folder, const char *name)
+{
+	char path[PATH_MAX];
+
+	if ((size_t)snprintf(path, sizeof(path), "%s/%s", folder, name) >= sizeof(path))
+		return false;
+	return faccessat(dirfd, path, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
+void fr_scan_facts(int dirfd, const char *name, struct fr_folder_facts *ret_facts)
+{
+	*ret_facts = (struct fr_folder_facts){
+		.has_pyvenv_cfg = holds(dirfd, name, "pyvenv.cfg"),
+		.has_init_py = holds(dirfd, name, "__init__.py"),
+	};
+}
+
+static void meet_folder(struct fr_scan *scan, const char *name)
+{
+	struct fr_node *child = fr_tree_child(scan->tree, scan->folder, name);
+	struct fr_folder_facts facts;
+	struct fr_verdict verdict;
+	const char *relative;
+
+	if (!fr_tree_path_in(scan->tree, scan->folder, name, &relative))
+		return;
+	fr_scan_facts(dirfd(scan->dir), name, &facts);
+	fr_rules_judge_folder(scan->rules, relative, &facts, &verdict);
+	if (child && child->kind != FR_NODE_FOLDER)
+		return; /* was a file: stays unseen, so its end is reported, and whoever removes it scans again */
+	if (!verdict.counts) {
+		if (child)
+			scan->hooks->left(scan->ctx, child, true);
+		return;
+	}
+	if (!child)
+		child = fr_tree_add(scan->tree, scan->folder, name, FR_NODE_FOLDER);
+	if (!child)
+		return;
+	child->seen = scan->generation;
+	fr_scan_push(scan, child, scan->is_compare);
+}
+
+static void meet_file(struct fr_scan *scan, const char *name)
+{
+	struct fr_verdict verdict;
+	struct fr_stamp stamp;
+	struct fr_node *child;
+	const char *relative;
+	const char *path = fr_tree_path_in(scan->tree, scan->folder, name, &relative);
+
+	if (!path)
+		return;
+	fr_rules_judge_file(scan->rules, relative, &verdict);
+	if (!verdict.counts || fr_content_stamp(dirfd(scan->dir), name, false, &stamp) < 0)
+		return;
+	child = fr_tree_child(scan->tree, scan->folder, name);
+	if (child)
+		child->seen = scan->generation;
+	if (!scan->is_compare) {
+		if (!child)
+			child = fr_tree_add(scan->tree, scan->folder, name, FR_NODE_FILE);
+		if (child)
+			child->stamp = stamp;
+	} else if (!child || child->kind != FR_NODE_FILE || child->stamp.is_fresh ||
+		   !fr_content_same_stamp(&child->stamp, &stamp)) {
+		scan->hooks->differs(scan->ctx, path, false);
+	}
+}
+
+static void meet(struct fr_scan *scan, const struct dirent *entry)
+{
+	unsigned char type = entry->d_type;
+	struct stat st;
+
+	if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
+		return;
+	if (type == DT_UNKNOWN) { /* some file systems do not tell, readdir(3) */
+		if (fstatat(dirfd(scan->dir), entry->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+			return;
+		type = S_ISDIR(st.st_mode) ? DT_DIR : S_ISREG(st.st_mode) ? DT_REG :
+			S_ISLNK(st.st_mode)				  ? DT_LNK :
+									    DT_SOCK;
+	}
+	if (type == DT_DIR)
+		meet_folder(scan, entry->d_name);
+	else if (type == DT_REG || type == DT_LNK)
+		meet_file(scan, entry->d_name);
+}
+
+/* What the tree has and the listing has not. */
+static void report_missing(struct fr_scan *scan)
+{
+	struct fr_node *next;
+
+	for (struct fr_node *child = scan->folder->first_child; child; child = next) {
+		const char *path;
+
+		next = child->next;
+		if (child->seen == scan->generation)
+			continue;
+		if (child->kind == FR_NODE_FOLDER) {
+			scan->hooks->left(scan->ctx, child, false);
+			continue;
+		}
+		path = fr_tree_path(scan->tree, child, NULL);
+		if (path)
+			scan->hooks->differs(scan->ctx, path, true);
+	}
+}
+
+bool fr_scan_step(struct fr_scan *scan, unsigned max_entries)
+{
+	while (max_entries > 0) {
+		struct dirent *entry;
+
+		if (!scan->dir) {
+			struct fr_node *folder = pop(scan);
+
+			if (!folder)
+				return false;
+			begin(scan, folder);
+			max_entries--;
+			continue;
+		}
+		entry = readdir(scan->dir);
+		if (entry) {
+			meet(scan, entry);
+			max_entries--;
+			continue;
+		}
+		if (scan->is_compare)
+			report_missing(scan);
+		stop_listing(scan);
+	}
+	return fr_scan_is_busy(scan);
+}

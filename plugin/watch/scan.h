@@ -1,0 +1,53 @@
+/*
+ * scan: lists folders and compares them with the tree, a bounded number of entries at a time.
+ *
+ * The one mechanism behind the start, new folders, lost events and lost watches: look at the folder, enter what the rules enter, and
+ * either record what is there (baseline) or say what differs (compare). It knows no source and no clock; it reports through hooks.
+ */
+#ifndef FR_SCAN_H
+#define FR_SCAN_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct fr_folder_facts;
+struct fr_node;
+struct fr_rules;
+struct fr_tree;
+
+struct fr_scan_hooks {
+	/* The folder is about to be listed: watch it now, so that nothing can slip in between. 0 or a negative errno. */
+	int (*enter)(void *ctx, struct fr_node *folder, const char *path);
+	/* The file at path is new or not as it was (is_gone: it is missing). The tree still has it as it was. */
+	void (*differs)(void *ctx, const char *path, bool is_gone);
+	/* The folder is not there any more, or the rules no longer enter it (is_silent: then its files are no deletions). */
+	void (*left)(void *ctx, struct fr_node *folder, bool is_silent);
+	/* The folder could not be watched or listed; error is a negative errno, never one that means "gone". */
+	void (*trouble)(void *ctx, const char *path, int error);
+};
+
+struct fr_scan;
+
+/* Everything given is borrowed until fr_scan_free. 0 or -ENOMEM. */
+int fr_scan_new(struct fr_tree *tree, const struct fr_rules *rules, const struct fr_scan_hooks *hooks,
+		void *ctx, struct fr_scan **ret_scan);
+
+/* NULL is fine. */
+void fr_scan_free(struct fr_scan *scan);
+
+/* Queues a folder, with all below it. is_compare: report differences; else record what is there. Cheap if it is queued already. */
+void fr_scan_push(struct fr_scan *scan, struct fr_node *folder, bool is_compare);
+
+/* Looks at no more than max_entries directory entries. Returns whether more is waiting. Blocks only as long as the file system does. */
+bool fr_scan_step(struct fr_scan *scan, unsigned max_entries);
+
+/* Is something queued or half listed? */
+bool fr_scan_is_busy(const struct fr_scan *scan);
+
+/* Looks up what the rules want to know of the folder `name`, relative to dirfd. */
+void fr_scan_facts(int dirfd, const char *name, struct fr_folder_facts *ret_facts);
+
+/* Must be called before a folder is removed from the tree or given up: stops listing it. */
+void fr_scan_forget(struct fr_scan *scan, struct fr_node *folder);
+
+#endif

@@ -1,0 +1,514 @@
+/*
+ * watcher: the watched folders as a whole. See watcher.h.
+ *
+ * Hints from the source are never acted upon by adding watches right away: folders are queued for the scan, which watches first
+ * and lists after, so there is one place where a folder comes under watch, and no race in it.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "decide/rules.h"
+#include "watch/baseline.h"
+#include "watch/content.h"
+#include "watch/scan.h"
+#include "watch/tree.h"
+#include "watch/watcher.h"
+
+#define FR_WATCHER_ENTRIES_PER_STEP 2000 /* a few milliseconds of listing */
+
+struct fr_watcher {
+	const struct fr_rules *rules;
+	const struct fr_source_ops *ops;
+	const struct fr_watcher_hooks *hooks;
+	void *ctx;
+	struct fr_source *source;
+	struct fr_tree *tree;
+	struct fr_scan *scan;
+	struct fr_baseline *baseline; /* borrowed, or NULL */
+	int first_error;	      /* of the arming */
+	bool has_missing_root;
+};
+
+/* ---- folders come and go ---- */
+
+static int watch_folder(void *ctx, struct fr_node *folder, const char *path)
+{
+	struct fr_watcher *watcher = ctx;
+
+	return watcher->ops->add(watcher->source, folder, path);
+}
+
+static void note_differs(void *ctx, const char *path, bool is_gone)
+{
+	struct fr_watcher *watcher = ctx;
+
+	if (!is_gone)
+		watcher->hooks->note(watcher->ctx, path, FR_HINT_WRITING);
+	watcher->hooks->note(watcher->ctx, path, is_gone ? FR_HINT_GONE : FR_HINT_WRITTEN);
+}
+
+static struct fr_node *first_leaf(struct fr_node *node)
+{
+	while (node->first_child)
+		node = node->first_child;
+	return node;
+}
+
+/* Removes the unwatched folders below top (and top) that hold nothing; with_files: what they hold, too. Children first. */
+static void prune(struct fr_watcher *watcher, struct fr_node *top, bool with_files)
+{
+	struct fr_node *node = first_leaf(top), *next;
+	bool is_last;
+
+	do {
+		bool is_removable = node->kind == FR_NODE_FILE ? with_files : node->watch < 0;
+
+		is_last = node == top;
+		next = is_last	   ? NULL :
+			node->next ? first_leaf(node->next) :
+				     node->parent;
+		if (is_removable && node->parent && !node->first_child && !node->is_queued) {
+			fr_scan_forget(watcher->scan, node);
+			fr_tree_remove(watcher->tree, node);
+		}
+		node = next;
+	} while (!is_last);
+}
+
+/*
+ * A folder is gone, or no longer entered. Its files stay in the tree, so that fr_watcher_verify can tell that they were there; is_silent: they
+ * are forgotten.
+ */
+static void leave_folder(void *ctx, struct fr_node *top, bool is_silent)
+{
+	struct fr_watcher *watcher = ctx;
+
+	for (struct fr_node *node = top; node; node = fr_tree_next(node, top)) {
+		const char *path;
+
+		if (node->kind == FR_NODE_FOLDER) {
+			fr_scan_forget(watcher->scan, node);
+			watcher->ops->remove(watcher->source, node);
+		} else if (!is_silent) {
+			path = fr_tree_path(watcher->tree, node, NULL);
+			if (path)
+				watcher->hooks->note(watcher->ctx, path, FR_HINT_GONE);
+		}
+	}
+	prune(watcher, top, is_silent);
+}
+
+static void report_trouble(void *ctx, const char *path, int error)
+{
+	struct fr_watcher *watcher = ctx;
+
+	if (!watcher->first_error)
+		watcher->first_error = error;
+	watcher->hooks->trouble(watcher->ctx, path, error);
+}
+
+static const struct fr_scan_hooks scan_hooks = {
+	.enter = watch_folder,
+	.differs = note_differs,
+	.left = leave_folder,
+	.trouble = report_trouble,
+};
+
+/* ---- roots that are missing ---- */
+
+static void drop_gates(struct fr_watcher *watcher)
+{
+	struct fr_node *next;
+
+	for (struct fr_node *node = fr_tree_roots(watcher->tree); node; node = next) {
+		next = node->next;
+		if (node->kind != FR_NODE_GATE)
+			continue;
+		watcher->ops->remove(watcher->source, node);
+		fr_tree_remove(watcher->tree, node);
+	}
+}
+
+/* Watches the nearest folder above path that exists. It may be gone again, or a deeper one be there, before we watch: the caller looks again. */
+static void add_gate(struct fr_watcher *watcher, const char *path)
+{
+	char *above = strdup(path);
+	struct fr_node *gate;
+	char *slash;
+
+	while (above && (slash = strrchr(above, '/'))) {
+		slash[slash == above] = '\0';
+		gate = fr_tree_add_root(watcher->tree, above, FR_NODE_GATE);
+		if (!gate || watcher->ops->add(watcher->source, gate, above) == 0)
+			break;
+		fr_tree_remove(watcher->tree, gate);
+		if (above[1] == '\0')
+			break;
+	}
+	free(above);
+}
+
+static bool is_folder(const char *path)
+{
+	struct stat st;
+
+	return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
+}
+
+/* Sets gates for the roots that are missing, and scans those that are back. */
+static void look_for_roots(struct fr_watcher *watcher)
+{
+	drop_gates(watcher);
+	watcher->has_missing_root = false;
+	for (struct fr_node *root = fr_tree_roots(watcher->tree); root; root = root->next) {
+		if (root->kind == FR_NODE_GATE || root->watch >= 0 || root->is_queued)
+			continue;
+		if (!is_folder(root->name))
+			add_gate(watcher, root->name);
+		if (is_folder(root->name)) /* now, or since the gate was set */
+			fr_scan_push(watcher->scan, root, true);
+		else
+			watcher->has_missing_root = true;
+	}
+}
+
+/* Something happened in a folder above a missing root. Is it on the way there? */
+static void gate_event(struct fr_watcher *watcher, const struct fr_node *gate, const char *name)
+{
+	size_t gate_len = strlen(gate->name);
+
+	if (gate->name[gate_len - 1] == '/')
+		gate_len--;
+	for (struct fr_node *root = fr_tree_roots(watcher->tree); root; root = root->next) {
+		const char *rest = root->name + gate_len;
+		size_t len = name ? strlen(name) : 0;
+
+		if (root->kind == FR_NODE_GATE || root->watch >= 0 ||
+		    strncmp(root->name, gate->name, gate_len) != 0 || *rest != '/')
+			continue;
+		if (!name || (strncmp(rest + 1, name, len) == 0 &&
+			      (rest[1 + len] == '/' || rest[1 + len] == '\0'))) {
+			look_for_roots(watcher);
+			return; /* the gate may be gone */
+		}
+	}
+}
+
+/* ---- hints of the source ---- */
+
+/* Does the folder at path count as one to enter, with what the disk says of it? */
+static bool is_entered(const struct fr_watcher *watcher, const char *path, const char *relative)
+{
+	struct fr_folder_facts facts;
+	struct fr_verdict verdict;
+
+	fr_scan_facts(-1, path, &facts);
+	fr_rules_judge_folder(watcher->rules, relative, &facts, &verdict);
+	return verdict.counts;
+}
+
+static void folder_came(struct fr_watcher *watcher, struct fr_node *folder, const char *name)
+{
+	struct fr_node *child = fr_tree_child(watcher->tree, folder, name);
+	const char *relative;
+	const char *path = fr_tree_path_in(watcher->tree, folder, name, &relative);
+
+	if (!path || !is_entered(watcher, path, relative))
+		return;
+	if (!child)
+		child = fr_tree_add(watcher->tree, folder, name, FR_NODE_FOLDER);
+	if (child && child->kind == FR_NODE_FOLDER)
+		fr_scan_push(watcher->scan, child, true);
+}
+
+static void folder_gone(struct fr_watcher *watcher, struct fr_node *folder, const char *name)
+{
+	struct fr_node *child = fr_tree_child(watcher->tree, folder, name);
+
+	if (child && child->kind == FR_NODE_FOLDER)
+		leave_folder(watcher, child, false);
+}
+
+static void self_changed(struct fr_watcher *watcher, struct fr_node *folder)
+{
+	if (folder->kind == FR_NODE_GATE) {
+		gate_event(watcher, folder, NULL);
+	} else if (folder->parent) {
+		if (folder->watch < 0) /* dropped: deleted, or unmounted: let the scan see what is there now */
+			fr_scan_push(watcher->scan, folder, true);
+	} else if (is_folder(folder->name)) {
+		fr_scan_push(watcher->scan, folder, true); /* another folder, perhaps: the scan watches that */
+	} else {
+		leave_folder(watcher, folder, false);
+		look_for_roots(watcher);
+	}
+}
+
+/* Links have no writer that would close them, and a second name of a complete file has none either. */
+static bool is_complete_at_birth(const char *path, const struct fr_node *known)
+{
+	struct stat st;
+
+	return lstat(path, &st) == 0 &&
+	       (S_ISLNK(st.st_mode) || (!known && S_ISREG(st.st_mode) && st.st_nlink > 1));
+}
+
+/* A folder that was entered turns out to be a virtual environment: pyvenv.cfg is not the first thing that is made in one. */
+static bool becomes_virtualenv(struct fr_watcher *watcher, struct fr_node *folder)
+{
+	const char *relative;
+	const char *path = fr_tree_path(watcher->tree, folder, &relative);
+
+	if (!folder->parent || !path || is_entered(watcher, path, relative))
+		return false;
+	leave_folder(watcher, folder, true);
+	return true;
+}
+
+static void file_event(struct fr_watcher *watcher, struct fr_node *folder, const char *name,
+		       enum fr_hint hint)
+{
+	struct fr_node *known = fr_tree_child(watcher->tree, folder, name);
+	struct fr_verdict verdict;
+	const char *relative, *path;
+
+	if (strcmp(name, "pyvenv.cfg") == 0 && becomes_virtualenv(watcher, folder))
+		return;
+	path = fr_tree_path_in(watcher->tree, folder, name, &relative);
+	if (!path)
+		return;
+	fr_rules_judge_file(watcher->rules, relative, &verdict);
+	if (!verdict.counts)
+		return;
+	watcher->hooks->note(watcher->ctx, path, hint);
+	if (hint == FR_HINT_WRITING && is_complete_at_birth(path, known))
+		watcher->hooks->note(watcher->ctx, path, FR_HINT_WRITTEN);
+}
+
+static void take_hint(void *ctx, struct fr_node *folder, const char *name, enum fr_hint hint)
+{
+	struct fr_watcher *watcher = ctx;
+
+	if (hint == FR_HINT_LOST) {
+		watcher->hooks->lost(watcher->ctx);
+		fr_watcher_rescan(watcher);
+	} else if (hint == FR_HINT_SELF_CHANGED || hint == FR_HINT_WATCH_DROPPED) {
+		self_changed(watcher, folder);
+	} else if (folder->kind == FR_NODE_GATE) {
+		gate_event(watcher, folder, name);
+	} else if (hint == FR_HINT_FOLDER_CAME) {
+		folder_came(watcher, folder, name);
+	} else if (hint == FR_HINT_FOLDER_GONE) {
+		folder_gone(watcher, folder, name);
+	} else {
+		file_event(watcher, folder, name, hint);
+	}
+}
+
+/* ---- what others call ---- */
+
+int fr_watcher_new(const struct fr_rules *rules, const struct fr_source_ops *ops,
+		   const struct fr_watcher_hooks *hooks, void *ctx, struct fr_watcher **ret_watcher)
+{
+	struct fr_watcher *watcher = calloc(1, sizeof(*watcher));
+	int error;
+
+	if (!watcher)
+		return -ENOMEM;
+	*watcher = (struct fr_watcher){.rules = rules, .ops = ops, .hooks = hooks, .ctx = ctx};
+	error = fr_tree_new(&watcher->tree);
+	if (!error)
+		error = fr_scan_new(watcher->tree, rules, &scan_hooks, watcher, &watcher->scan);
+	if (!error)
+		error = ops->open(&watcher->source);
+	if (error) {
+		fr_watcher_free(watcher);
+		return error;
+	}
+	*ret_watcher = watcher;
+	return 0;
+}
+
+void fr_watcher_free(struct fr_watcher *watcher)
+{
+	if (!watcher)
+		return;
+	watcher->ops->close(watcher->source);
+	fr_scan_free(watcher->scan);
+	fr_tree_free(watcher->tree);
+	free(watcher);
+}
+
+int fr_watcher_add_root(struct fr_watcher *watcher, const char *path)
+{
+	struct fr_node *root;
+
+	for (root = fr_tree_roots(watcher->tree); root; root = root->next) {
+		if (strcmp(root->name, path) == 0)
+			return 0;
+	}
+	root = fr_tree_add_root(watcher->tree, path, FR_NODE_FOLDER);
+	if (!root)
+		return -ENOMEM;
+	fr_scan_push(watcher->scan, root, false);
+	return 0;
+}
+
+int fr_watcher_arm(struct fr_watcher *watcher)
+{
+	watcher->first_error = 0;
+	while (fr_scan_step(watcher->scan, FR_WATCHER_ENTRIES_PER_STEP))
+		continue;
+	return watcher->first_error;
+}
+
+int fr_watcher_fd(const struct fr_watcher *watcher)
+{
+	return watcher->ops->fd(watcher->source);
+}
+
+void fr_watcher_own(struct fr_watcher *watcher)
+{
+	watcher->ops->own(watcher->source);
+}
+
+bool fr_watcher_step(struct fr_watcher *watcher)
+{
+	bool has_more = watcher->ops->step(watcher->source, take_hint, watcher) > 0;
+
+	return fr_scan_step(watcher->scan, FR_WATCHER_ENTRIES_PER_STEP) || has_more;
+}
+
+void fr_watcher_rescan(struct fr_watcher *watcher)
+{
+	for (struct fr_node *root = fr_tree_roots(watcher->tree); root; root = root->next) {
+		if (root->kind == FR_NODE_FOLDER && root->watch >= 0)
+			fr_scan_push(watcher->scan, root, true);
+	}
+	if (watcher->has_missing_root)
+		look_for_roots(watcher);
+}
+
+/* The folder node that a file at path would be in, or NULL: not watched, or pruned by the rules. */
+static struct fr_node *folder_of(struct fr_watcher *watcher, const char *path)
+{
+	const char *slash = strrchr(path, '/');
+	char *folder_path = strndup(path, slash == path ? 1 : (size_t)(slash - path));
+	struct fr_node *folder = folder_path ? fr_tree_lookup(watcher->tree, folder_path) : NULL;
+
+	free(folder_path);
+	return folder && folder->kind == FR_NODE_FOLDER ? folder : NULL;
+}
+
+static enum fr_change_kind verify_gone(struct fr_watcher *watcher, const char *path,
+				       struct fr_node *node)
+{
+	struct fr_node *folder;
+
+	if (!node || node->kind != FR_NODE_FILE)
+		return FR_CHANGE_NONE;
+	folder = node->parent;
+	fr_tree_remove(watcher->tree, node);
+	if (is_folder(path)) /* a folder has taken the name of a file */
+		fr_scan_push(watcher->scan, folder, true);
+	while (folder->parent && !folder->first_child && folder->watch < 0 && !folder->is_queued) {
+		struct fr_node *above = folder->parent;
+
+		fr_scan_forget(watcher->scan, folder);
+		fr_tree_remove(watcher->tree, folder);
+		folder = above;
+	}
+	return FR_CHANGE_REMOVED;
+}
+
+static enum fr_change_kind verify_new(struct fr_watcher *watcher, const char *path,
+				      struct fr_node *node, const struct fr_stamp *stamp)
+{
+	struct fr_node *folder;
+
+	if (node) /* a folder had the name: nothing below it is left */
+		leave_folder(watcher, node, true);
+	folder = folder_of(watcher, path);
+	if (!folder)
+		return FR_CHANGE_NONE;
+	node = fr_tree_add(watcher->tree, folder, strrchr(path, '/') + 1, FR_NODE_FILE);
+	if (node)
+		node->stamp = *stamp;
+	return FR_CHANGE_ADDED;
+}
+
+static enum fr_change_kind compare(const struct fr_stamp *old, const struct fr_stamp *now,
+				   bool was_written)
+{
+	if (fr_content_same_hash(old, now))
+		return !was_written && old->mtime_ns != now->mtime_ns ? FR_CHANGE_TOUCHED :
+									FR_CHANGE_NONE;
+	if (old->has_hash && now->has_hash)
+		return FR_CHANGE_MODIFIED;
+	/* Without both hashes: only times can tell, and setting the mode or owner moves none but ctime. */
+	if (old->size == now->size && old->ino == now->ino && old->mtime_ns == now->mtime_ns &&
+	    !(was_written && old->is_fresh))
+		return FR_CHANGE_NONE;
+	return FR_CHANGE_MODIFIED;
+}
+
+enum fr_change_kind fr_watcher_verify(struct fr_watcher *watcher, const char *path,
+				      bool was_written, bool with_hash)
+{
+	struct fr_node *node = fr_tree_lookup(watcher->tree, path);
+	struct fr_stamp now;
+	enum fr_change_kind kind;
+	int error = fr_content_stamp(-1, path, with_hash, &now);
+
+	if (error == -ENOENT)
+		return verify_gone(watcher, path, node);
+	if (error)
+		return FR_CHANGE_NONE; /* not to be looked at: what cannot be read cannot be loaded */
+	if (!node || node->kind != FR_NODE_FILE)
+		return verify_new(watcher, path, node, &now);
+	if (node->baseline_slot && watcher->baseline)
+		fr_baseline_resolve(watcher->baseline, node);
+	kind = compare(&node->stamp, &now, was_written);
+	if (!now.has_hash && fr_content_same_stamp(&node->stamp, &now))
+		return kind; /* nothing newer is known */
+	node->stamp = now;
+	node->baseline_slot = 0;
+	return kind;
+}
+
+const char *fr_watcher_relative(const struct fr_watcher *watcher, const char *path)
+{
+	const char *rest;
+
+	return fr_tree_root_of(watcher->tree, path, &rest) ? rest : path;
+}
+
+size_t fr_watcher_folders(const struct fr_watcher *watcher)
+{
+	return fr_tree_count(watcher->tree, FR_NODE_FOLDER);
+}
+
+size_t fr_watcher_files(const struct fr_watcher *watcher)
+{
+	return fr_tree_count(watcher->tree, FR_NODE_FILE);
+}
+
+void fr_watcher_explain(const struct fr_watcher *watcher, const struct fr_source_ops *ops,
+			int error, char *text, size_t text_size)
+{
+	ops->explain(error, watcher ? (unsigned long)fr_watcher_folders(watcher) : 1, text,
+		     text_size);
+}
+
+void fr_watcher_use_baseline(struct fr_watcher *watcher, struct fr_baseline *baseline)
+{
+	watcher->baseline = baseline;
+}
+
+struct fr_tree *fr_watcher_tree(struct fr_watcher *watcher)
+{
+	return watcher->tree;
+}

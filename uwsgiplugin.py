@@ -1,0 +1,22 @@
+# How uWSGI builds the plugin: `uwsgi --build-plugin .`, `uwsgi --build-plugin <git url>`, and `make`, which calls the former.
+import glob
+import os
+import sys
+
+# uWSGI executes this file without telling it where it lies (there is no __file__), and its current folder is any folder.
+# The calling function, build_plugin(path, …), knows: its `path` is this folder, also for what it has cloned from a URL.
+here = sys._getframe(1).f_locals.get('path', '.')
+
+NAME = 'fastreload'
+
+# Everything is hidden but what fastreload.c exports by name: uWSGI loads plugins into one namespace (RTLD_GLOBAL).
+CFLAGS = ['-std=gnu11', '-fvisibility=hidden', '-I' + os.path.join(here, 'plugin')]
+LDFLAGS = []
+LIBS = []  # '-ljansson' goes here as soon as a file of the plugin needs it.
+
+# Every C file of plugin/ and of the rooms below it, relative to this folder and without ".c", as uWSGI wants them.
+GCC_LIST = sorted(
+    os.path.relpath(name, here)[:-len('.c')]
+    for pattern in ('*.c', '*/*.c')
+    for name in glob.glob(os.path.join(here, 'plugin', pattern))
+)
