@@ -15,7 +15,9 @@
 #include "decide/config.h"
 #include "decide/plan.h"
 #include "decide/rules.h"
+#include "reload/generation.h"
 #include "reload/handover.h"
+#include "reload/loop.h"
 #include "reload/reload.h"
 #include "reload/slots.h"
 #include "reload/wake.h"
@@ -29,6 +31,8 @@
 extern struct uwsgi_server uwsgi;
 
 #define FR_DEFAULT_SETTLE_MS 10
+#define FR_DEFAULT_MERCY_S   "5"
+#define FR_DEFAULT_TIMEOUT_S "60"
 #define FR_GONE_MS	     100  /* vim, PyCharm and others have the old file out of the way for a moment */
 #define FR_WRITING_MS	     1000 /* a slow writer that has not closed its file yet */
 #define FR_BOUND_MS	     2000 /* a storm does not hold a reload back for longer, or 4 times the quiet time */
@@ -38,12 +42,14 @@ static struct {
 	/* As the options say. */
 	struct uwsgi_string_list *dirs;
 	struct uwsgi_string_list *patterns; /* custom: enum fr_rule_kind */
-	char *action_text, *settle_text, *dry_run;
+	char *action_text, *settle_text, *mercy_text, *timeout_text, *dry_run;
 	int is_verbose;
 
 	/* As they were understood. */
 	enum fr_action action;
 	const char *action_argument;
+	int64_t settle_ms, mercy_ms, timeout_ms;
+	const char *no_swap; /* why there are no generations in this instance; NULL: there are */
 	const char **own_files;
 	size_t own_files_len;
 
@@ -56,6 +62,8 @@ static struct {
 	int64_t changes_event_ms;    /* the first hint of what is in `changes` */
 	bool is_child;		     /* forked off the master: its descriptors are not ours */
 	bool is_in_loop;	     /* the master's loop has begun */
+	bool is_workers_safe;	     /* nothing is known of that each load registers anew */
+	bool is_loaded;		     /* the first workers serve */
 	bool must_rescan;	     /* the batch overflowed */
 	int last_trouble;	     /* the last error said, so as not to say it a thousand times */
 } fr;
@@ -94,11 +102,17 @@ static struct uwsgi_option options[] = {
 	 "do not count files that match this gitignore-style pattern (repeatable)", opt_pattern,
 	 (void *)FR_RULE_EXCLUDE, 0},
 	{"fastreload-action", required_argument, 0,
-	 "what a change does: auto (default), reload, workers, chain or touch:FILE",
+	 "what a change does: auto (default), swap, reload, workers, chain or touch:FILE",
 	 uwsgi_opt_set_str, &fr.action_text, 0},
 	{"fastreload-settle", required_argument, 0,
 	 "milliseconds of quiet before acting on a change (default 10)", uwsgi_opt_set_str,
 	 &fr.settle_text, 0},
+	{"fastreload-mercy", required_argument, 0,
+	 "seconds that old workers have to finish their requests (default " FR_DEFAULT_MERCY_S ")",
+	 uwsgi_opt_set_str, &fr.mercy_text, 0},
+	{"fastreload-timeout", required_argument, 0,
+	 "seconds that new workers have to load the application (default " FR_DEFAULT_TIMEOUT_S ")",
+	 uwsgi_opt_set_str, &fr.timeout_text, 0},
 	{"fastreload-verbose", no_argument, 0, "log what was looked at and found unchanged, too",
 	 uwsgi_opt_true, &fr.is_verbose, 0},
 	{"fastreload-dry-run", required_argument, 0,
@@ -164,7 +178,15 @@ static void read_rules(void)
 	}
 }
 
-static void read_values(int64_t *ret_settle_ms)
+static void read_time(const char *option, const char *value, int64_t *ret_ms)
+{
+	char reason[256];
+
+	if (fr_config_parse_seconds(value, ret_ms, reason, sizeof(reason)) < 0)
+		refuse(option, value, reason);
+}
+
+static void read_values(void)
 {
 	char reason[256];
 
@@ -176,10 +198,14 @@ static void read_values(int64_t *ret_settle_ms)
 		refuse("fastreload-action", fr.action_text,
 		       "needs lazy-apps: without it the workers come back with the code that the "
 		       "master loaded; add \"lazy-apps = true\", or use \"auto\"");
-	*ret_settle_ms = FR_DEFAULT_SETTLE_MS;
+	fr.settle_ms = FR_DEFAULT_SETTLE_MS;
 	if (fr.settle_text &&
-	    fr_config_parse_settle(fr.settle_text, ret_settle_ms, reason, sizeof(reason)) < 0)
+	    fr_config_parse_settle(fr.settle_text, &fr.settle_ms, reason, sizeof(reason)) < 0)
 		refuse("fastreload-settle", fr.settle_text, reason);
+	read_time("fastreload-mercy", fr.mercy_text ? fr.mercy_text : FR_DEFAULT_MERCY_S,
+		  &fr.mercy_ms);
+	read_time("fastreload-timeout", fr.timeout_text ? fr.timeout_text : FR_DEFAULT_TIMEOUT_S,
+		  &fr.timeout_ms);
 }
 
 /* The files that this instance reads its configuration from, as absolute paths. A file may be written as "name:section". */
@@ -389,17 +415,19 @@ static int init(void)
 	struct fr_batch_times times = {.gone_ms = FR_GONE_MS, .writing_ms = FR_WRITING_MS};
 
 	if (!fr.dirs) {
-		if (fr.patterns || fr.action_text || fr.settle_text || fr.dry_run)
+		if (fr.patterns || fr.action_text || fr.settle_text || fr.mercy_text ||
+		    fr.timeout_text || fr.dry_run)
 			refuse("fastreload-dir", "", "is missing; name the folder to watch, as in \".\"");
 		return 0;
 	}
 	read_rules();
-	read_values(&times.settle_ms);
+	read_values();
 	if (fr.dry_run)
 		dry_run();
 	if (!uwsgi.master_process)
 		refuse("fastreload-dir", fr.dirs->value,
 		       "needs the master process, which does the watching; add \"master = true\"");
+	times.settle_ms = fr.settle_ms;
 	times.bound_ms = times.settle_ms * 4 > FR_BOUND_MS ? times.settle_ms * 4 : FR_BOUND_MS;
 	if (fr_batch_new(&times, &fr.batch) < 0)
 		out_of_memory();
@@ -411,6 +439,35 @@ static int init(void)
 	if (uwsgi.is_a_reload)
 		uwsgi.need_app = 0; /* see keep_alive */
 	return 0;
+}
+
+/*
+ * Generations need more worker slots than the user asked for, before uWSGI makes its tables and after the language plugins have
+ * noted how many workers there are.
+ */
+static void post_init(void)
+{
+	if (!fr.watcher)
+		return;
+	fr.is_workers_safe = true;
+	fr.no_swap = fr.handover.no_swap[0] ? fr.handover.no_swap : fr_generation_refusal();
+	if (fr.action != FR_ACTION_AUTO && fr.action != FR_ACTION_SWAP)
+		fr.no_swap = "as --fastreload-action says";
+	if (fr.action == FR_ACTION_SWAP && fr.no_swap && !fr.handover.no_swap[0]) {
+		uwsgi_log("[fastreload] --fastreload-action: \"swap\" is not possible here: %s; use "
+			  "\"auto\"\n",
+			  fr.no_swap);
+		exit(1);
+	}
+	if (!fr.no_swap && fr_generation_prepare(fr.mercy_ms, fr.timeout_ms) < 0)
+		out_of_memory();
+}
+
+/* In each worker, before it loads the application. */
+static void post_fork(void)
+{
+	if (fr.watcher && uwsgi.mywid > 0)
+		fr_generation_enter_worker();
 }
 
 /* Workers, mules, spoolers, gateways and daemons have no use for what is the master's, and uWSGI tells plugins of our kind of workers only. */
@@ -451,10 +508,23 @@ static void postinit_apps(void)
 
 /* ---- the master's loop ---- */
 
+static struct fr_plan make_plan(void)
+{
+	const struct fr_plan_facts facts = {
+		.wanted = fr.action,
+		.has_lazy_apps = uwsgi.lazy_apps || uwsgi.lazy,
+		.is_workers_safe = fr.is_workers_safe,
+		.no_swap = fr.no_swap,
+		.own_files = fr.own_files,
+		.own_files_len = fr.own_files_len,
+	};
+
+	return fr_plan_make(&facts, fr.changes.paths, fr.changes.len);
+}
+
 static void say_hello(void)
 {
-	struct fr_plan_facts facts = {.wanted = fr.action, .has_lazy_apps = uwsgi.lazy_apps || uwsgi.lazy};
-	struct fr_plan plan = fr_plan_make(&facts, NULL, 0);
+	struct fr_plan plan = make_plan();
 
 	fr_log("watching %zu folders, in which %zu files count; a change does: %s (%s)\n",
 	       fr_watcher_folders(fr.watcher), fr_watcher_files(fr.watcher),
@@ -471,6 +541,7 @@ static void enter_loop(void)
 
 	fr.is_in_loop = true;
 	close_in_children();
+	fr_generation_enter_loop();
 	fr_watcher_own(fr.watcher);
 	error = fr_wake_join(fr_watcher_fd(fr.watcher));
 	if (error)
@@ -513,6 +584,43 @@ static void say_baseline(bool was_reading)
 		   was_reading ? "" : " already");
 }
 
+/*
+ * What an application registers in uWSGI's shared tables when it is loaded stays there until an exec. One that does is not loaded twice: if lazy-apps was our
+ * idea, the instance starts once more without it; if it was the user's, changes become full reloads.
+ */
+static void look_for_side_effects(void)
+{
+	const char *side_effect = fr.no_swap ? NULL : fr_generation_side_effect();
+	int64_t now = now_ms();
+
+	if (!side_effect)
+		return;
+	fr.no_swap = side_effect;
+	fr.is_workers_safe = false;
+	if (fr_generation_was_lazy()) {
+		fr_log("%s: a change does a full reload from now on\n", side_effect);
+		return;
+	}
+	snprintf(fr.handover.no_swap, sizeof(fr.handover.no_swap), "%s", side_effect);
+	fr_log("%s: the instance starts once more, to load it in the master\n", side_effect);
+	(void)fr_reload_start(FR_ACTION_RELOAD, NULL, now, now);
+}
+
+static void watch_first_load(void)
+{
+	if (fr.is_loaded || !fr_slots_are_serving())
+		return;
+	fr.is_loaded = true;
+	look_for_side_effects();
+}
+
+static void say_failure(void)
+{
+	fr.handover.what[0] = '\0';
+	fr_log("not reloaded: %s; the last good code goes on serving, and the next save is tried\n",
+	       fr_generation_failure());
+}
+
 static void say_outcome(const struct fr_reload_times *times)
 {
 	const char *note = fr_slots_have_app() ? "" :
@@ -521,6 +629,13 @@ static void say_outcome(const struct fr_reload_times *times)
 
 	fr.handover.reloads++;
 	fr.handover.what[0] = '\0';
+	if (times->is_swap) {
+		fr_log("reloaded in %lld ms%s (%lld to settle, %lld to load)\n",
+		       (long long)(times->done_ms - times->event_ms), note,
+		       (long long)(times->decided_ms - times->event_ms),
+		       (long long)(times->done_ms - times->decided_ms));
+		return;
+	}
 	fr_log("reloaded in %lld ms%s (%lld to settle, %lld for the old workers to leave, %lld to "
 	       "load)\n",
 	       (long long)(times->done_ms - times->event_ms), note,
@@ -532,16 +647,14 @@ static void say_outcome(const struct fr_reload_times *times)
 static void act(void)
 {
 	const char *shown[FR_SHOWN_CHANGES], *words[FR_SHOWN_CHANGES];
-	struct fr_plan_facts facts = {
-		.wanted = fr.action,
-		.has_lazy_apps = uwsgi.lazy_apps || uwsgi.lazy,
-		.own_files = fr.own_files,
-		.own_files_len = fr.own_files_len,
-	};
-	struct fr_plan plan = fr_plan_make(&facts, fr.changes.paths, fr.changes.len);
+	struct fr_plan plan;
 	size_t i;
 	int error;
 
+	look_for_side_effects();
+	if (uwsgi_instance_is_reloading)
+		return; /* and that takes in what has changed */
+	plan = make_plan();
 	for (i = 0; i < FR_SHOWN_CHANGES && i < fr.changes.len; i++) {
 		shown[i] = fr_watcher_relative(fr.watcher, fr.changes.paths[i]);
 		words[i] = fr_change_word(fr.changes.kinds[i]);
@@ -560,9 +673,13 @@ static void act(void)
 static bool decide(int64_t now)
 {
 	struct fr_batch_item *items;
-	int64_t deadline = fr_batch_deadline_ms(fr.batch);
+	int64_t deadline;
 	size_t len;
 
+	/* A generation can be started at once, and once more if there was more to come; only then it is worth while to let things settle. */
+	if (!fr.no_swap && !fr.settle_text)
+		fr_batch_set_settle(fr.batch, fr_reload_is_running(NULL) ? fr.settle_ms : 0);
+	deadline = fr_batch_deadline_ms(fr.batch);
 	if (!fr_changes_is_open(&fr.changes)) {
 		if (deadline < 0 || deadline > now || fr_reload_must_wait())
 			return false;
@@ -604,6 +721,7 @@ static int64_t next_wake(int64_t now, bool has_more, int64_t reload_wake_ms)
 static void master_cycle(void)
 {
 	struct fr_reload_times times;
+	enum fr_progress progress;
 	int64_t now, reload_wake_ms;
 	bool was_reading = fr.baseline != NULL, has_more;
 	unsigned reasons;
@@ -617,13 +735,17 @@ static void master_cycle(void)
 	say_baseline(was_reading);
 	fr_wake_follow(fr.baseline ? fr_baseline_pid(fr.baseline) : 0);
 	keep_alive();
+	watch_first_load();
 
 	has_more = fr_watcher_step(fr.watcher);
 	now = now_ms();
 	if (!has_more && !uwsgi_instance_is_reloading && !uwsgi_instance_is_dying)
 		has_more = decide(now);
-	if (fr_reload_step(now, reasons & FR_WAKE_WORKER, &times, &reload_wake_ms))
+	progress = fr_reload_step(now, reasons & FR_WAKE_WORKER, &times, &reload_wake_ms);
+	if (progress == FR_PROGRESS_DONE)
 		say_outcome(&times);
+	else if (progress == FR_PROGRESS_FAILED)
+		say_failure();
 	fr_wake_at(next_wake(now, has_more, reload_wake_ms));
 }
 
@@ -631,7 +753,7 @@ static void master_cycle(void)
 static void hijack_worker(void)
 {
 	if (fr.watcher && uwsgi.mywid > 0)
-		fr_wake_master();
+		fr_loop_take_over();
 }
 
 /*
@@ -677,6 +799,8 @@ __attribute__((visibility("default"))) struct uwsgi_plugin fastreload_plugin = {
 	.on_load = on_load,
 	.options = options,
 	.init = init,
+	.post_init = post_init,
+	.post_fork = post_fork,
 	.postinit_apps = postinit_apps,
 	.master_cycle = master_cycle,
 	.hijack_worker = hijack_worker,

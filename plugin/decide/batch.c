@@ -53,6 +53,11 @@ void fr_batch_free(struct fr_batch *batch)
 	free(batch);
 }
 
+void fr_batch_set_settle(struct fr_batch *batch, int64_t settle_ms)
+{
+	batch->times.settle_ms = settle_ms;
+}
+
 static size_t hash_path(const char *path)
 {
 	uint64_t hash = 14695981039346656037ULL;

@@ -41,6 +41,9 @@ int fr_batch_new(const struct fr_batch_times *times, struct fr_batch **ret_batch
 /* NULL is fine. */
 void fr_batch_free(struct fr_batch *batch);
 
+/* Changes how long a complete write is waited on, for what is in the batch, too. */
+void fr_batch_set_settle(struct fr_batch *batch, int64_t settle_ms);
+
 /* Takes a hint about path (borrowed). What does not fit in memory marks the batch as overflowed. */
 void fr_batch_note(struct fr_batch *batch, const char *path, enum fr_batch_hint hint,
 		   int64_t now_ms);

@@ -2,6 +2,7 @@
  * config: the values of the options, checked. See config.h.
  */
 #include <errno.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -39,22 +40,43 @@ int fr_config_parse_action(const char *value, enum fr_action *ret_action, const 
 		}
 	}
 	return bad(error, error_size,
-		   "is no action; there are auto, reload, workers, chain and touch:FILE");
+		   "is no action; there are auto, swap, reload, workers, chain and touch:FILE");
+}
+
+/* Digits only: no sign, no space, no unit. */
+static bool parse_number(const char *value, long min, long max, long *ret_number)
+{
+	char *end;
+	long number;
+
+	errno = 0;
+	number = strtol(value, &end, 10);
+	if (value[0] < '0' || value[0] > '9' || *end != '\0' || errno || number < min ||
+	    number > max)
+		return false;
+	*ret_number = number;
+	return true;
 }
 
 int fr_config_parse_settle(const char *value, int64_t *ret_ms, char *error, size_t error_size)
 {
-	static const char sentence[] =
-		"is no quiet time; write whole milliseconds from 0 to 60000, as in 10";
-	char *end;
 	long ms;
 
-	errno = 0;
-	ms = strtol(value, &end, 10);
-	if (end == value || *end != '\0' || errno || ms < 0 || ms > FR_CONFIG_MAX_SETTLE_MS ||
-	    value[0] < '0' || value[0] > '9')
-		return bad(error, error_size, sentence);
+	if (!parse_number(value, 0, FR_CONFIG_MAX_SETTLE_MS, &ms))
+		return bad(error, error_size,
+			   "is no quiet time; write whole milliseconds from 0 to 60000, as in 10");
 	*ret_ms = ms;
+	return 0;
+}
+
+int fr_config_parse_seconds(const char *value, int64_t *ret_ms, char *error, size_t error_size)
+{
+	long seconds;
+
+	if (!parse_number(value, 1, FR_CONFIG_MAX_SECONDS, &seconds))
+		return bad(error, error_size,
+			   "is no time; write whole seconds from 1 to 3600, as in 5");
+	*ret_ms = seconds * 1000;
 	return 0;
 }
 

@@ -14,9 +14,15 @@
 /* Longest quiet time that can be asked for. */
 #define FR_CONFIG_MAX_SETTLE_MS 60000
 
-/* "auto", "reload", "workers", "chain" or "touch:FILE"; *ret_file points into value for the last, else it is NULL. 0, or -EINVAL with a sentence in error. */
+/* Longest time that a worker can be given to leave, or to load. */
+#define FR_CONFIG_MAX_SECONDS 3600
+
+/* "auto", "swap", "reload", "workers", "chain" or "touch:FILE"; *ret_file points into value for the last, else it is NULL. 0, or -EINVAL with a sentence in error. */
 int fr_config_parse_action(const char *value, enum fr_action *ret_action, const char **ret_file,
 			   char *error, size_t error_size);
+
+/* Whole seconds from 1 to FR_CONFIG_MAX_SECONDS, given back in ms. 0, or -EINVAL with a sentence in error. */
+int fr_config_parse_seconds(const char *value, int64_t *ret_ms, char *error, size_t error_size);
 
 /* Whole milliseconds from 0 to FR_CONFIG_MAX_SETTLE_MS. 0, or -EINVAL with a sentence in error. */
 int fr_config_parse_settle(const char *value, int64_t *ret_ms, char *error, size_t error_size);

@@ -6,8 +6,9 @@
 #include "decide/plan.h"
 
 static const char *const names[FR_ACTIONS] = {
-	[FR_ACTION_AUTO] = "auto",   [FR_ACTION_RELOAD] = "reload", [FR_ACTION_WORKERS] = "workers",
-	[FR_ACTION_CHAIN] = "chain", [FR_ACTION_TOUCH] = "touch",
+	[FR_ACTION_AUTO] = "auto",     [FR_ACTION_SWAP] = "swap",
+	[FR_ACTION_RELOAD] = "reload", [FR_ACTION_WORKERS] = "workers",
+	[FR_ACTION_CHAIN] = "chain",   [FR_ACTION_TOUCH] = "touch",
 };
 
 const char *fr_action_name(enum fr_action action)
@@ -35,11 +36,12 @@ struct fr_plan fr_plan_make(const struct fr_plan_facts *facts, const char *const
 	if (has_own_file(facts, paths, paths_len))
 		return (struct fr_plan){FR_ACTION_RELOAD,
 					"the instance's own configuration changed"};
-	if (facts->wanted != FR_ACTION_AUTO)
+	if (facts->wanted != FR_ACTION_AUTO && facts->wanted != FR_ACTION_SWAP)
 		return (struct fr_plan){facts->wanted, "as --fastreload-action says"};
-	if (facts->has_lazy_apps)
-		return (struct fr_plan){FR_ACTION_WORKERS,
-					"lazy-apps: each worker loads the application"};
-	return (struct fr_plan){FR_ACTION_RELOAD,
-				"no lazy-apps: the master loads the application"};
+	if (!facts->no_swap)
+		return (struct fr_plan){FR_ACTION_SWAP, "the old code serves until the new is ready"};
+	/* What speaks against loading twice in one instance mostly speaks against workers that load again in place, too. */
+	return (struct fr_plan){facts->has_lazy_apps && facts->is_workers_safe ? FR_ACTION_WORKERS :
+										 FR_ACTION_RELOAD,
+				facts->no_swap};
 }

@@ -11,6 +11,7 @@
 
 enum fr_action {
 	FR_ACTION_AUTO,	   /* whatever suits the instance; never the outcome of a plan */
+	FR_ACTION_SWAP,	   /* new workers beside the old ones, that take over when they are ready */
 	FR_ACTION_RELOAD,  /* uWSGI's graceful reload of the whole instance: the binary is executed again */
 	FR_ACTION_WORKERS, /* all workers at once, in place */
 	FR_ACTION_CHAIN,   /* one worker after the other, in place */
@@ -22,13 +23,15 @@ enum fr_action {
 struct fr_plan_facts {
 	enum fr_action wanted;	   /* --fastreload-action */
 	bool has_lazy_apps;	   /* each worker loads the application itself */
+	bool is_workers_safe;	   /* with lazy apps: nothing is registered again by each load */
+	const char *no_swap;	   /* why FR_ACTION_SWAP is not safe here; NULL: it is */
 	const char *const *own_files; /* absolute paths of the instance's own configuration */
 	size_t own_files_len;
 };
 
 struct fr_plan {
 	enum fr_action action;
-	const char *reason; /* static */
+	const char *reason; /* static, or the facts' no_swap */
 };
 
 /* What is done when the files at paths (absolute, borrowed) have changed? */

@@ -8,21 +8,22 @@
 
 extern struct uwsgi_server uwsgi;
 
-static int start(const char *argument)
+static int start(const char *argument, int64_t now_ms)
 {
 	(void)argument;
+	(void)now_ms;
 	uwsgi_chain_reload();
 	return 0;
 }
 
-static bool is_done(void)
+static enum fr_progress progress(void)
 {
-	return uwsgi.status.chain_reloading == 0 && fr_slots_are_replaced();
+	return uwsgi.status.chain_reloading == 0 && fr_slots_are_replaced() ? FR_PROGRESS_DONE :
+									       FR_PROGRESS_RUNNING;
 }
 
 /* uWSGI forgets a chain reload that is asked for while one is running (core/master.c). */
 const struct fr_strategy fr_strategy_chain = {
 	.start = start,
-	.is_done = is_done,
-	.is_restartable = false,
+	.progress = progress,
 };

@@ -10,9 +10,10 @@
 
 extern struct uwsgi_server uwsgi;
 
-static int start(const char *argument)
+static int start(const char *argument, int64_t now_ms)
 {
 	(void)argument;
+	(void)now_ms;
 	if (uwsgi_instance_is_reloading || uwsgi_instance_is_dying)
 		return 0;
 	fr_slots_kill_loading();
@@ -23,13 +24,14 @@ static int start(const char *argument)
 }
 
 /* With --lazy (not lazy-apps) grace_them_all only restarts the workers, and this process goes on. */
-static bool is_done(void)
+static enum fr_progress progress(void)
 {
-	return !uwsgi_instance_is_reloading && fr_slots_are_replaced();
+	return !uwsgi_instance_is_reloading && fr_slots_are_replaced() ? FR_PROGRESS_DONE :
+									 FR_PROGRESS_RUNNING;
 }
 
 const struct fr_strategy fr_strategy_full = {
 	.start = start,
-	.is_done = is_done,
-	.is_restartable = true,
+	.progress = progress,
+	.is_restartable = fr_strategy_always,
 };

@@ -7,7 +7,7 @@
 
 #include "reload/handover.h"
 
-#define FR_HANDOVER_MAGIC 0x66723031u
+#define FR_HANDOVER_MAGIC 0x66723032u
 #define FR_HANDOVER_ENV	  "FASTRELOAD_HANDOVER"
 
 int fr_handover_leave(struct fr_handover *handover)
@@ -44,7 +44,8 @@ int fr_handover_take(struct fr_handover *ret_handover, int *ret_fd)
 	    st.st_size < (off_t)sizeof(handover) ||
 	    pread(fd, &handover, sizeof(handover), 0) != (ssize_t)sizeof(handover) ||
 	    handover.magic != FR_HANDOVER_MAGIC ||
-	    handover.what[sizeof(handover.what) - 1] != '\0')
+	    handover.what[sizeof(handover.what) - 1] != '\0' ||
+	    handover.no_swap[sizeof(handover.no_swap) - 1] != '\0')
 		return 0;
 	if (lseek(fd, sizeof(handover), SEEK_SET) < 0 || fcntl(fd, F_SETFD, FD_CLOEXEC) < 0)
 		return 0;

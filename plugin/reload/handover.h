@@ -15,6 +15,7 @@ struct fr_handover {
 	uint32_t magic; /* set by fr_handover_new */
 	uint32_t reloads; /* how many there were before this image */
 	struct fr_reload_times times;
+	char no_swap[100]; /* why the next image is to do without generations; "": it may have them */
 	char what[200]; /* what changed, for people; NUL-terminated. "": the reload was not ours */
 };
 

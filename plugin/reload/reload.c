@@ -3,6 +3,8 @@
  */
 #include <uwsgi.h>
 
+#include "reload/board.h"
+#include "reload/loop.h"
 #include "reload/reload.h"
 #include "reload/slots.h"
 #include "reload/strategy.h"
@@ -11,8 +13,8 @@
 extern struct uwsgi_server uwsgi;
 
 /*
- * A worker says that it is ready just before uWSGI marks it as accepting (uwsgi_ignition: the hijack_worker hooks, then accepting = 1), and
- * nothing wakes the master after that: look again until it has surely happened.
+ * With another loop engine, a worker says that it is ready just before uWSGI marks it as accepting (uwsgi_ignition: the hijack_worker hooks, then
+ * accepting = 1), and nothing wakes the master after that: look again until it has surely happened.
  */
 #define FR_RELOAD_READY_LOOK_MS	  1
 #define FR_RELOAD_READY_WITHIN_MS 100
@@ -21,6 +23,7 @@ extern struct uwsgi_server uwsgi;
 #define FR_RELOAD_DEATH_LOOK_MS 10
 
 static const struct fr_strategy *const strategies[FR_ACTIONS] = {
+	[FR_ACTION_SWAP] = &fr_strategy_swap,
 	[FR_ACTION_RELOAD] = &fr_strategy_full,
 	[FR_ACTION_WORKERS] = &fr_strategy_workers,
 	[FR_ACTION_CHAIN] = &fr_strategy_chain,
@@ -33,9 +36,20 @@ static struct {
 	int64_t ready_at_ms; /* when a worker last said that it is ready */
 } reload;
 
+bool fr_strategy_always(void)
+{
+	return true;
+}
+
 int fr_reload_open(void)
 {
-	return fr_wake_open();
+	int error = fr_wake_open();
+
+	if (!error)
+		error = fr_board_open(uwsgi.numproc);
+	if (!error && fr_loop_is_usable())
+		fr_loop_register();
+	return error;
 }
 
 int fr_reload_start(enum fr_action action, const char *argument, int64_t event_ms, int64_t now_ms)
@@ -44,8 +58,8 @@ int fr_reload_start(enum fr_action action, const char *argument, int64_t event_m
 	int error;
 
 	fr_slots_mark();
-	error = strategy->start(argument);
-	if (error || !strategy->is_done)
+	error = strategy->start(argument, now_ms);
+	if (error || !strategy->progress)
 		return error;
 	if (!reload.running) /* else the first change goes on waiting for its answer */
 		reload.times.event_ms = event_ms;
@@ -63,7 +77,8 @@ void fr_reload_resume(const struct fr_reload_times *times)
 
 bool fr_reload_must_wait(void)
 {
-	return reload.running && !reload.running->is_restartable;
+	return reload.running &&
+	       (!reload.running->is_restartable || !reload.running->is_restartable());
 }
 
 bool fr_reload_is_running(struct fr_reload_times *ret_times)
@@ -79,21 +94,39 @@ void fr_reload_note_gone(int64_t now_ms)
 		reload.times.gone_ms = now_ms;
 }
 
+/* Workers with our own loop say so after uWSGI has marked them; those with another just before. */
 static int64_t next_look(int64_t now_ms)
 {
-	if (now_ms - reload.ready_at_ms < FR_RELOAD_READY_WITHIN_MS)
+	if (!fr_loop_is_usable() && now_ms - reload.ready_at_ms < FR_RELOAD_READY_WITHIN_MS)
 		return now_ms + FR_RELOAD_READY_LOOK_MS;
 	return fr_wake_sees_deaths() ? -1 : now_ms + FR_RELOAD_DEATH_LOOK_MS;
 }
 
-bool fr_reload_step(int64_t now_ms, bool worker_is_ready, struct fr_reload_times *ret_times,
-		    int64_t *ret_wake_ms)
+static void tend_all(int64_t now_ms, int64_t *ret_wake_ms)
 {
 	*ret_wake_ms = -1;
+	for (int action = 0; action < FR_ACTIONS; action++) {
+		int64_t wake_ms;
+
+		if (!strategies[action] || !strategies[action]->tend)
+			continue;
+		strategies[action]->tend(now_ms, &wake_ms);
+		if (wake_ms >= 0 && (*ret_wake_ms < 0 || wake_ms < *ret_wake_ms))
+			*ret_wake_ms = wake_ms;
+	}
+}
+
+enum fr_progress fr_reload_step(int64_t now_ms, bool worker_is_ready,
+				struct fr_reload_times *ret_times, int64_t *ret_wake_ms)
+{
+	enum fr_progress progress;
+	int64_t look_ms;
+
+	tend_all(now_ms, ret_wake_ms);
 	if (worker_is_ready)
 		reload.ready_at_ms = now_ms;
 	if (!reload.running)
-		return false;
+		return FR_PROGRESS_RUNNING;
 	/*
 	 * The guard against fork bombs compares the time of the last respawn with this one and, if workers come too quickly, sleeps for two
 	 * seconds in the master (core/master.c). These respawns are wanted.
@@ -101,12 +134,16 @@ bool fr_reload_step(int64_t now_ms, bool worker_is_ready, struct fr_reload_times
 	uwsgi.respawn_delta = 0;
 	if (fr_slots_are_vacated())
 		fr_reload_note_gone(now_ms);
-	if (!reload.running->is_done()) {
-		*ret_wake_ms = next_look(now_ms);
-		return false;
+	progress = reload.running->progress();
+	if (progress == FR_PROGRESS_RUNNING) {
+		look_ms = next_look(now_ms);
+		if (look_ms >= 0 && (*ret_wake_ms < 0 || look_ms < *ret_wake_ms))
+			*ret_wake_ms = look_ms;
+		return progress;
 	}
+	reload.times.is_swap = reload.running == &fr_strategy_swap;
 	reload.running = NULL;
 	reload.times.done_ms = now_ms;
 	*ret_times = reload.times;
-	return true;
+	return progress;
 }

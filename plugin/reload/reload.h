@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "decide/plan.h"
+#include "reload/strategy.h"
 
 /* Moments of CLOCK_MONOTONIC in ms, which goes on across an exec. */
 struct fr_reload_times {
@@ -17,9 +18,10 @@ struct fr_reload_times {
 	int64_t decided_ms; /* the reload was started */
 	int64_t gone_ms;    /* the last of the old workers had left; 0: not yet, or not seen */
 	int64_t done_ms;    /* the new code serves */
+	bool is_swap;	    /* the old workers left after, not before, the new ones came */
 };
 
-/* Opens what wakes the master. In the starting process, before anything is forked. 0 or a negative errno. */
+/* Opens what the master and the workers have in common. In the starting process, before anything is forked. 0 or a negative errno. */
 int fr_reload_open(void);
 
 /* Starts an action for a change first seen at event_ms. argument: see struct fr_strategy. 0 or a negative errno. */
@@ -35,11 +37,11 @@ bool fr_reload_must_wait(void);
 bool fr_reload_is_running(struct fr_reload_times *ret_times);
 
 /*
- * Once in every turn of the master. Returns true when a reload has just come to its end: *ret_times is filled.
- * worker_is_ready: a worker has said so since the last turn. May set *ret_wake_ms to the time of the next look that is worth while (else -1).
+ * Once in every turn of the master. Returns what has just become of the reload under way, and FR_PROGRESS_RUNNING if there is no news; with news,
+ * *ret_times is filled. worker_is_ready: a worker has said so since the last turn. *ret_wake_ms: when the next turn is wanted at the latest, or -1.
  */
-bool fr_reload_step(int64_t now_ms, bool worker_is_ready, struct fr_reload_times *ret_times,
-		    int64_t *ret_wake_ms);
+enum fr_progress fr_reload_step(int64_t now_ms, bool worker_is_ready,
+				struct fr_reload_times *ret_times, int64_t *ret_wake_ms);
 
 /* Just before the exec: the old workers are gone. */
 void fr_reload_note_gone(int64_t now_ms);

@@ -9,11 +9,12 @@
 
 #include "reload/strategy.h"
 
-static int start(const char *argument)
+static int start(const char *argument, int64_t now_ms)
 {
 	int fd = open(argument, O_WRONLY | O_CREAT | O_CLOEXEC | O_NONBLOCK | O_NOCTTY, 0666);
 	int error = 0;
 
+	(void)now_ms;
 	if (fd < 0)
 		return -errno;
 	if (futimens(fd, NULL) < 0)
@@ -24,5 +25,5 @@ static int start(const char *argument)
 
 const struct fr_strategy fr_strategy_touch = {
 	.start = start,
-	.is_restartable = true,
+	.is_restartable = fr_strategy_always,
 };

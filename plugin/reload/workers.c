@@ -8,9 +8,10 @@
 
 extern struct uwsgi_server uwsgi;
 
-static int start(const char *argument)
+static int start(const char *argument, int64_t now_ms)
 {
 	(void)argument;
+	(void)now_ms;
 	fr_slots_kill_loading();
 	uwsgi_block_signal(SIGHUP);
 	for (int i = 1; i <= uwsgi.numproc; i++) {
@@ -21,8 +22,13 @@ static int start(const char *argument)
 	return 0;
 }
 
+static enum fr_progress progress(void)
+{
+	return fr_slots_are_replaced() ? FR_PROGRESS_DONE : FR_PROGRESS_RUNNING;
+}
+
 const struct fr_strategy fr_strategy_workers = {
 	.start = start,
-	.is_done = fr_slots_are_replaced,
-	.is_restartable = true,
+	.progress = progress,
+	.is_restartable = fr_strategy_always,
 };

@@ -22,6 +22,10 @@ static size_t utf8_len(const unsigned char *bytes, size_t len)
 		if ((bytes[i] & 0xc0) != 0x80)
 			return 0;
 	}
+	/* Longer than need be, a surrogate, or beyond U+10FFFF, RFC 3629. */
+	if ((bytes[0] == 0xe0 && bytes[1] < 0xa0) || (bytes[0] == 0xed && bytes[1] > 0x9f) ||
+	    (bytes[0] == 0xf0 && bytes[1] < 0x90) || (bytes[0] == 0xf4 && bytes[1] > 0x8f))
+		return 0;
 	return need;
 }
 

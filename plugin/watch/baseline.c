@@ -131,8 +131,11 @@ size_t fr_baseline_files(const struct fr_baseline *baseline)
 
 void fr_baseline_resolve(const struct fr_baseline *baseline, struct fr_node *node)
 {
-	const struct fr_slot *slot = &baseline->slots[node->baseline_slot - 1];
+	const struct fr_slot *slot;
 
+	if (!node->baseline_slot)
+		return;
+	slot = &baseline->slots[node->baseline_slot - 1];
 	if (__atomic_load_n(&slot->is_set, __ATOMIC_ACQUIRE))
 		node->stamp = slot->stamp;
 }
@@ -142,8 +145,7 @@ void fr_baseline_finish(struct fr_baseline *baseline, struct fr_tree *tree)
 	struct fr_node *node, *root;
 
 	for_each_file (tree, node, root) {
-		if (node->baseline_slot)
-			fr_baseline_resolve(baseline, node);
+		fr_baseline_resolve(baseline, node);
 		node->baseline_slot = 0;
 	}
 	baseline->child = 0;
@@ -179,10 +181,23 @@ static bool is_record_of(const struct fr_record *record, const struct fr_stamp *
 	       record->ctime_ns == (uint64_t)stamp->ctime_ns;
 }
 
+/* A stream of its own on what fd is open on, so that it can be closed without closing fd. NULL: errno says why. */
+static FILE *stream_of(int fd, const char *mode)
+{
+	int copy = fcntl(fd, F_DUPFD_CLOEXEC, 3), error;
+	FILE *file = copy < 0 ? NULL : fdopen(copy, mode);
+
+	if (copy >= 0 && !file) {
+		error = errno;
+		close(copy);
+		errno = error;
+	}
+	return file;
+}
+
 int fr_baseline_save(struct fr_tree *tree, int fd)
 {
-	int copy = fcntl(fd, F_DUPFD_CLOEXEC, 3);
-	FILE *file = copy < 0 ? NULL : fdopen(copy, "w");
+	FILE *file = stream_of(fd, "w");
 	struct fr_node *node, *root;
 	int error = 0;
 
@@ -217,9 +232,8 @@ static bool load_record(struct fr_tree *tree, FILE *file, size_t *known)
 	    record.path_size < 2 || record.path_size > sizeof(path) ||
 	    fread(path, record.path_size, 1, file) != 1 || path[record.path_size - 1] != '\0')
 		return false;
-	node = fr_tree_lookup(tree, path);
-	if (node && node->kind == FR_NODE_FILE && !node->stamp.has_hash &&
-	    is_record_of(&record, &node->stamp)) {
+	node = fr_tree_file(tree, path);
+	if (node && !node->stamp.has_hash && is_record_of(&record, &node->stamp)) {
 		node->stamp.hash = record.hash;
 		node->stamp.has_hash = true;
 		(*known)++;
@@ -229,8 +243,7 @@ static bool load_record(struct fr_tree *tree, FILE *file, size_t *known)
 
 size_t fr_baseline_load(struct fr_tree *tree, int fd)
 {
-	int copy = fcntl(fd, F_DUPFD_CLOEXEC, 3);
-	FILE *file = copy < 0 ? NULL : fdopen(copy, "r");
+	FILE *file = stream_of(fd, "r");
 	size_t known = 0;
 
 	if (!file)

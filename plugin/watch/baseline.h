@@ -27,7 +27,7 @@ pid_t fr_baseline_pid(const struct fr_baseline *baseline);
 /* How many files the child was to read. */
 size_t fr_baseline_files(const struct fr_baseline *baseline);
 
-/* Copies what the child has found out about one node, if anything yet. */
+/* Copies what the child has found out about one node, if it was to read it and has done so. */
 void fr_baseline_resolve(const struct fr_baseline *baseline, struct fr_node *node);
 
 /* The child has ended, as it may: copies all that it found into the tree. The baseline is of no more use then but to be freed. */

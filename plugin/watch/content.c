@@ -43,11 +43,17 @@ static int hash_all(int fd, uint64_t *ret_hash)
 	return 0;
 }
 
-static void stamp_from(const struct stat *st, struct fr_stamp *ret_stamp)
+static int64_t now_ns(void)
 {
 	struct timespec now;
 
 	clock_gettime(CLOCK_REALTIME, &now);
+	return to_ns(&now);
+}
+
+/* before_ns is the time before the file was looked at: a write can follow the look at once, and the next clock reading may be late. */
+static void stamp_from(const struct stat *st, int64_t before_ns, struct fr_stamp *ret_stamp)
+{
 	*ret_stamp = (struct fr_stamp){
 		.dev = st->st_dev,
 		.ino = st->st_ino,
@@ -55,7 +61,7 @@ static void stamp_from(const struct stat *st, struct fr_stamp *ret_stamp)
 		.mtime_ns = to_ns(&st->st_mtim),
 		.ctime_ns = to_ns(&st->st_ctim),
 	};
-	ret_stamp->is_fresh = to_ns(&now) - ret_stamp->ctime_ns < FR_CONTENT_FRESH_NS;
+	ret_stamp->is_fresh = before_ns - ret_stamp->ctime_ns < FR_CONTENT_FRESH_NS;
 }
 
 /* Adds the hash, if the file stays the one that was stamped while it is read. */
@@ -64,16 +70,17 @@ static void add_hash(int dirfd, const char *path, struct fr_stamp *stamp)
 	struct fr_stamp opened, closed;
 	struct stat st;
 	uint64_t hash;
+	int64_t before_ns = now_ns();
 	int fd = openat(dirfd, path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 
 	if (fd < 0)
 		return;
 	if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode)) {
-		stamp_from(&st, &opened);
+		stamp_from(&st, before_ns, &opened);
 		if (hash_all(fd, &hash) == 0 && fstat(fd, &st) == 0) {
-			stamp_from(&st, &closed);
+			stamp_from(&st, before_ns, &closed);
 			if (fr_content_same_stamp(&opened, &closed)) {
-				*stamp = closed;
+				*stamp = opened;
 				stamp->hash = hash;
 				stamp->has_hash = true;
 			}
@@ -85,12 +92,13 @@ static void add_hash(int dirfd, const char *path, struct fr_stamp *stamp)
 int fr_content_stamp(int dirfd, const char *path, bool with_hash, struct fr_stamp *ret_stamp)
 {
 	struct stat st;
+	int64_t before_ns = now_ns();
 
 	if (fstatat(dirfd, path, &st, 0) < 0)
 		return errno == ENOTDIR || errno == ELOOP ? -ENOENT : -errno;
 	if (!S_ISREG(st.st_mode))
 		return -ENOENT;
-	stamp_from(&st, ret_stamp);
+	stamp_from(&st, before_ns, ret_stamp);
 	if (with_hash && st.st_size <= FR_CONTENT_MAX_BYTES)
 		add_hash(dirfd, path, ret_stamp);
 	return 0;

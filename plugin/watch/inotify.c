@@ -26,6 +26,7 @@
 #define FR_INOTIFY_FIRST_BUCKETS    64 /* a power of two */
 #define FR_INOTIFY_BUFFER_SIZE	    (64 * 1024)
 #define FR_INOTIFY_READS_PER_STEP   4 /* bounds one step to some thousand records */
+#define FR_INOTIFY_LARGEST_RECORD   ((ssize_t)sizeof(struct inotify_event) + NAME_MAX + 1)
 
 struct fr_wd_entry {
 	int wd;
@@ -39,6 +40,7 @@ struct fr_source {
 	struct fr_wd_entry *entries; /* open addressing, linear probing */
 	size_t entries_len;	     /* a power of two */
 	size_t used_len;	     /* used, with those whose nodes are NULL */
+	struct fr_node *next_told;   /* of the nodes that share the record at hand, or NULL */
 };
 
 static size_t first_probe(const struct fr_source *source, int wd)
@@ -110,6 +112,8 @@ static bool detach(struct fr_source *source, struct fr_node *node)
 	struct fr_wd_entry *entry = entry_of(source, node->watch);
 	struct fr_node **link = &entry->nodes;
 
+	if (source->next_told == node)
+		source->next_told = node->watch_next;
 	node->watch = -1;
 	while (*link && *link != node)
 		link = &(*link)->watch_next;
@@ -132,8 +136,12 @@ static void inotify_remove(struct fr_source *source, struct fr_node *folder)
 static int inotify_add(struct fr_source *source, struct fr_node *folder, const char *path)
 {
 	struct fr_wd_entry *entry;
-	int wd = inotify_add_watch(source->fd, path, FR_INOTIFY_MASK);
+	int wd;
 
+	/* First, so that no watch is made that the table has no room for. */
+	if (source->used_len * 2 >= source->entries_len && rehash(source) < 0)
+		return -ENOMEM;
+	wd = inotify_add_watch(source->fd, path, FR_INOTIFY_MASK);
 	if (wd < 0) {
 		int error = -errno;
 
@@ -143,8 +151,6 @@ static int inotify_add(struct fr_source *source, struct fr_node *folder, const c
 	if (wd == folder->watch)
 		return 0;
 	inotify_remove(source, folder);
-	if (source->used_len * 2 >= source->entries_len && rehash(source) < 0)
-		return -ENOMEM;
 	entry = entry_of(source, wd);
 	if (!entry->is_used) {
 		*entry = (struct fr_wd_entry){.wd = wd, .is_used = true};
@@ -174,25 +180,19 @@ static int hint_of(uint32_t mask)
 	if (mask & IN_ISDIR) {
 		if (mask & (IN_CREATE | IN_MOVED_TO))
 			return FR_HINT_FOLDER_CAME;
-		return mask & (IN_DELETE | IN_MOVED_FROM) ? FR_HINT_FOLDER_GONE : -1;
+		if (mask & (IN_DELETE | IN_MOVED_FROM))
+			return FR_HINT_FOLDER_GONE;
+		return mask & IN_ATTRIB ? FR_HINT_FOLDER_ATTRIB : -1;
 	}
 	if (mask & (IN_DELETE | IN_MOVED_FROM))
 		return FR_HINT_GONE;
-	if (mask & (IN_CLOSE_WRITE | IN_MOVED_TO))
+	if (mask & IN_MOVED_TO)
+		return FR_HINT_MOVED_HERE;
+	if (mask & IN_CLOSE_WRITE)
 		return FR_HINT_WRITTEN;
 	if (mask & (IN_CREATE | IN_MODIFY))
 		return FR_HINT_WRITING;
 	return mask & IN_ATTRIB ? FR_HINT_ATTRIB : -1;
-}
-
-/* The nodes of a descriptor, taken by position: a report may add and remove watches, and move the table, at any time. */
-static struct fr_node *nth_node(const struct fr_source *source, int wd, size_t n)
-{
-	struct fr_node *node = entry_of(source, wd)->nodes;
-
-	while (node && n--)
-		node = node->watch_next;
-	return node;
 }
 
 /* The kernel has dropped the watch. Descriptors are not reused while their records wait, so only this one can be meant. */
@@ -200,7 +200,7 @@ static void ignored(struct fr_source *source, int wd, fr_source_report *report, 
 {
 	struct fr_node *node;
 
-	while ((node = nth_node(source, wd, 0))) {
+	while ((node = entry_of(source, wd)->nodes)) {
 		(void)detach(source, node);
 		report(ctx, node, NULL, FR_HINT_WATCH_DROPPED);
 	}
@@ -210,7 +210,6 @@ static void dispatch(struct fr_source *source, const struct inotify_event *event
 		     fr_source_report *report, void *ctx)
 {
 	int hint = hint_of(event->mask);
-	struct fr_node *node;
 
 	if (event->mask & IN_Q_OVERFLOW) { /* first: its descriptor is -1 */
 		report(ctx, NULL, NULL, FR_HINT_LOST);
@@ -222,14 +221,12 @@ static void dispatch(struct fr_source *source, const struct inotify_event *event
 	}
 	if (hint < 0 || (hint != FR_HINT_SELF_CHANGED && event->len == 0))
 		return;
-	for (size_t n = 0; (node = nth_node(source, event->wd, n)); n++) {
-		/* A file that is moved here is new even if nobody writes to it: "writing" tells that from a touch. */
-		if (hint == FR_HINT_WRITTEN && event->mask & IN_MOVED_TO)
-			report(ctx, node, event->name, FR_HINT_WRITING);
+	/* A report may remove nodes, this one too, and the next: detach() moves on from that one. */
+	for (struct fr_node *node = entry_of(source, event->wd)->nodes; node;
+	     node = source->next_told) {
+		source->next_told = node->watch_next;
 		report(ctx, node, hint == FR_HINT_SELF_CHANGED ? NULL : event->name,
 		       (enum fr_hint)hint);
-		if (node->watch != event->wd)
-			n--; /* that report took it off the list */
 	}
 }
 
@@ -256,6 +253,9 @@ static int inotify_step(struct fr_source *source, fr_source_report *report, void
 			dispatch(source, event, report, ctx);
 			at += (ssize_t)(sizeof(*event) + event->len);
 		}
+		/* Room was left, so that was all: who writes without a pause must not look like a queue that is never empty. */
+		if (len + FR_INOTIFY_LARGEST_RECORD <= (ssize_t)sizeof(buffer.bytes))
+			return 0;
 	}
 	return 1;
 }

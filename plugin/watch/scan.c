@@ -55,7 +55,7 @@ void fr_scan_push(struct fr_scan *scan, struct fr_node *folder, bool is_compare)
 	if (folder->is_queued)
 		return;
 	folder->is_queued = true;
-	folder->queue_next = NULL;
+	folder->queue_prev = scan->queue_last;
 	if (scan->queue_last)
 		scan->queue_last->queue_next = folder;
 	else
@@ -63,18 +63,18 @@ void fr_scan_push(struct fr_scan *scan, struct fr_node *folder, bool is_compare)
 	scan->queue_last = folder;
 }
 
-static struct fr_node *pop(struct fr_scan *scan)
+static void take_off_queue(struct fr_scan *scan, struct fr_node *folder)
 {
-	struct fr_node *folder = scan->queue_first;
-
-	if (!folder)
-		return NULL;
-	scan->queue_first = folder->queue_next;
-	if (!scan->queue_first)
-		scan->queue_last = NULL;
-	folder->queue_next = NULL;
+	if (folder->queue_prev)
+		folder->queue_prev->queue_next = folder->queue_next;
+	else
+		scan->queue_first = folder->queue_next;
+	if (folder->queue_next)
+		folder->queue_next->queue_prev = folder->queue_prev;
+	else
+		scan->queue_last = folder->queue_prev;
+	folder->queue_next = folder->queue_prev = NULL;
 	folder->is_queued = false;
-	return folder;
 }
 
 bool fr_scan_is_busy(const struct fr_scan *scan)
@@ -91,21 +91,10 @@ static void stop_listing(struct fr_scan *scan)
 
 void fr_scan_forget(struct fr_scan *scan, struct fr_node *folder)
 {
-	struct fr_node **link = &scan->queue_first, *before = NULL;
-
 	if (scan->folder == folder)
 		stop_listing(scan);
-	if (!folder->is_queued)
-		return;
-	while (*link != folder) {
-		before = *link;
-		link = &before->queue_next;
-	}
-	*link = folder->queue_next;
-	if (scan->queue_last == folder)
-		scan->queue_last = before;
-	folder->queue_next = NULL;
-	folder->is_queued = false;
+	if (folder->is_queued)
+		take_off_queue(scan, folder);
 	folder->is_pending_compare = false;
 }
 
@@ -122,22 +111,20 @@ static void begin(struct fr_scan *scan, struct fr_node *folder)
 	int error;
 
 	folder->is_pending_compare = false;
-	if (!path)
+	if (!path) {
+		scan->hooks->trouble(scan->ctx, folder->name, -ENOMEM);
 		return;
+	}
 	error = scan->hooks->enter(scan->ctx, folder, path);
-	if (error && !means_gone(error))
-		scan->hooks->trouble(scan->ctx, path, error);
 	if (!means_gone(error)) {
 		scan->dir = opendir(path);
-		if (!scan->dir && !error && !means_gone(-errno))
-			scan->hooks->trouble(scan->ctx, path, -errno);
-		if (!scan->dir && means_gone(-errno))
+		if (!scan->dir && (!error || means_gone(-errno)))
 			error = -errno;
 	}
-	if (means_gone(error)) {
+	if (means_gone(error))
 		scan->hooks->left(scan->ctx, folder, false);
-		return;
-	}
+	else if (error)
+		scan->hooks->trouble(scan->ctx, path, error);
 	if (!scan->dir)
 		return;
 	scan->folder = folder;
@@ -162,9 +149,19 @@ void fr_scan_facts(int dirfd, const char *name, struct fr_folder_facts *ret_fact
 	};
 }
 
+bool fr_scan_enters(const struct fr_scan *scan, const char *path, const char *relative)
+{
+	struct fr_folder_facts facts;
+	struct fr_verdict verdict;
+
+	fr_scan_facts(AT_FDCWD, path, &facts);
+	fr_rules_judge_folder(scan->rules, relative, &facts, &verdict);
+	return verdict.counts;
+}
+
 static void meet_folder(struct fr_scan *scan, const char *name)
 {
-	struct fr_node *child = fr_tree_child(scan->tree, scan->folder, name);
+	struct fr_node *child = fr_tree_child(scan->tree, scan->folder, name, FR_NODE_FOLDER);
 	struct fr_folder_facts facts;
 	struct fr_verdict verdict;
 	const char *relative;
@@ -173,8 +170,6 @@ static void meet_folder(struct fr_scan *scan, const char *name)
 		return;
 	fr_scan_facts(dirfd(scan->dir), name, &facts);
 	fr_rules_judge_folder(scan->rules, relative, &facts, &verdict);
-	if (child && child->kind != FR_NODE_FOLDER)
-		return; /* was a file: stays unseen, so its end is reported, and whoever removes it scans again */
 	if (!verdict.counts) {
 		if (child)
 			scan->hooks->left(scan->ctx, child, true);
@@ -186,6 +181,15 @@ static void meet_folder(struct fr_scan *scan, const char *name)
 		return;
 	child->seen = scan->generation;
 	fr_scan_push(scan, child, scan->is_compare);
+}
+
+/* Did the folder that is being listed become a virtual environment after it was judged, but before it was watched? */
+static bool is_left_out_by_now(const struct fr_scan *scan)
+{
+	const char *relative;
+	const char *path = fr_tree_path(scan->tree, scan->folder, &relative);
+
+	return scan->folder->parent && path && !fr_scan_enters(scan, path, relative);
 }
 
 static void meet_file(struct fr_scan *scan, const char *name)
@@ -201,7 +205,7 @@ static void meet_file(struct fr_scan *scan, const char *name)
 	fr_rules_judge_file(scan->rules, relative, &verdict);
 	if (!verdict.counts || fr_content_stamp(dirfd(scan->dir), name, false, &stamp) < 0)
 		return;
-	child = fr_tree_child(scan->tree, scan->folder, name);
+	child = fr_tree_child(scan->tree, scan->folder, name, FR_NODE_FILE);
 	if (child)
 		child->seen = scan->generation;
 	if (!scan->is_compare) {
@@ -209,7 +213,7 @@ static void meet_file(struct fr_scan *scan, const char *name)
 			child = fr_tree_add(scan->tree, scan->folder, name, FR_NODE_FILE);
 		if (child)
 			child->stamp = stamp;
-	} else if (!child || child->kind != FR_NODE_FILE || child->stamp.is_fresh ||
+	} else if (!child || child->stamp.is_fresh ||
 		   !fr_content_same_stamp(&child->stamp, &stamp)) {
 		scan->hooks->differs(scan->ctx, path, false);
 	}
@@ -231,8 +235,18 @@ static void meet(struct fr_scan *scan, const struct dirent *entry)
 	}
 	if (type == DT_DIR)
 		meet_folder(scan, entry->d_name);
+	else if (strcmp(entry->d_name, "pyvenv.cfg") == 0 && is_left_out_by_now(scan))
+		scan->hooks->left(scan->ctx, scan->folder, true);
 	else if (type == DT_REG || type == DT_LNK)
 		meet_file(scan, entry->d_name);
+}
+
+/* The listing ends early: what it did not show is not known to be missing. */
+static void report_cut(struct fr_scan *scan, int error)
+{
+	const char *path = fr_tree_path(scan->tree, scan->folder, NULL);
+
+	scan->hooks->trouble(scan->ctx, path ? path : scan->folder->name, error);
 }
 
 /* What the tree has and the listing has not. */
@@ -262,21 +276,25 @@ bool fr_scan_step(struct fr_scan *scan, unsigned max_entries)
 		struct dirent *entry;
 
 		if (!scan->dir) {
-			struct fr_node *folder = pop(scan);
+			struct fr_node *folder = scan->queue_first;
 
 			if (!folder)
 				return false;
+			take_off_queue(scan, folder);
 			begin(scan, folder);
 			max_entries--;
 			continue;
 		}
+		errno = 0;
 		entry = readdir(scan->dir);
 		if (entry) {
 			meet(scan, entry);
 			max_entries--;
 			continue;
 		}
-		if (scan->is_compare)
+		if (errno)
+			report_cut(scan, -errno);
+		else if (scan->is_compare)
 			report_missing(scan);
 		stop_listing(scan);
 	}

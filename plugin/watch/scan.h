@@ -22,7 +22,7 @@ struct fr_scan_hooks {
 	void (*differs)(void *ctx, const char *path, bool is_gone);
 	/* The folder is not there any more, or the rules no longer enter it (is_silent: then its files are no deletions). */
 	void (*left)(void *ctx, struct fr_node *folder, bool is_silent);
-	/* The folder could not be watched or listed; error is a negative errno, never one that means "gone". */
+	/* The folder could not be watched or listed, or only in part; error is a negative errno, never one that means "gone". */
 	void (*trouble)(void *ctx, const char *path, int error);
 };
 
@@ -47,7 +47,10 @@ bool fr_scan_is_busy(const struct fr_scan *scan);
 /* Looks up what the rules want to know of the folder `name`, relative to dirfd. */
 void fr_scan_facts(int dirfd, const char *name, struct fr_folder_facts *ret_facts);
 
-/* Must be called before a folder is removed from the tree or given up: stops listing it. */
+/* Do the rules enter the folder at path (relative: the part below the root), as the disk has it now? */
+bool fr_scan_enters(const struct fr_scan *scan, const char *path, const char *relative);
+
+/* Must be called before a folder is removed from the tree or given up: stops listing it. Constant time. */
 void fr_scan_forget(struct fr_scan *scan, struct fr_node *folder);
 
 #endif

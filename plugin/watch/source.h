@@ -12,11 +12,13 @@ struct fr_source;
 
 enum fr_hint {
 	FR_HINT_WRITING,       /* a file is being created or written; more is to come */
-	FR_HINT_WRITTEN,       /* a writer has closed a file, or a complete file was moved here */
+	FR_HINT_WRITTEN,       /* a writer has closed a file */
 	FR_HINT_ATTRIB,	       /* times, mode or owner of a file were set */
 	FR_HINT_GONE,	       /* a file was deleted or moved away */
+	FR_HINT_MOVED_HERE,    /* a complete file was moved here */
 	FR_HINT_FOLDER_CAME,   /* a folder was created or moved here */
 	FR_HINT_FOLDER_GONE,   /* a folder was deleted or moved away */
+	FR_HINT_FOLDER_ATTRIB, /* times, mode or owner of a folder were set: it may be readable now */
 	FR_HINT_SELF_CHANGED,  /* the watched folder itself was moved, deleted or unmounted; no name */
 	FR_HINT_WATCH_DROPPED, /* the watched folder is no longer watched (node->watch is -1 now); no name */
 	FR_HINT_LOST,	       /* events were lost: anything may have changed; no folder, no name */
@@ -24,7 +26,7 @@ enum fr_hint {
 
 /*
  * Takes one hint. folder is a node given to add(); name is an entry of it, borrowed for the call.
- * May call add() and remove() of the same source.
+ * May call add() and remove() of the same source, and free any node once it is removed, folder too.
  */
 typedef void fr_source_report(void *ctx, struct fr_node *folder, const char *name,
 			      enum fr_hint hint);

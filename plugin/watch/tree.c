@@ -37,18 +37,20 @@ int fr_tree_new(struct fr_tree **ret_tree)
 }
 
 /* FNV-1a over the name, started from the parent's address: names repeat ("__init__.py"), pairs do not. */
-static size_t bucket_of(const struct fr_tree *tree, const struct fr_node *parent, const char *name)
+static size_t bucket_of(const struct fr_tree *tree, const struct fr_node *parent, const char *name,
+			size_t name_len)
 {
 	uint64_t hash = 14695981039346656037ULL ^ ((uintptr_t)parent >> 4);
 
-	for (; *name; name++)
-		hash = (hash ^ (unsigned char)*name) * 1099511628211ULL;
+	for (size_t i = 0; i < name_len; i++)
+		hash = (hash ^ (unsigned char)name[i]) * 1099511628211ULL;
 	return (size_t)(hash ^ hash >> 32) & (tree->buckets_len - 1);
 }
 
 static void insert(struct fr_tree *tree, struct fr_node *node)
 {
-	struct fr_node **bucket = &tree->buckets[bucket_of(tree, node->parent, node->name)];
+	struct fr_node **bucket = &tree->buckets[bucket_of(tree, node->parent, node->name,
+							 strlen(node->name))];
 
 	node->bucket_next = *bucket;
 	*bucket = node;
@@ -125,17 +127,26 @@ struct fr_node *fr_tree_add(struct fr_tree *tree, struct fr_node *parent, const 
 	return node;
 }
 
-struct fr_node *fr_tree_child(const struct fr_tree *tree, const struct fr_node *parent,
-			      const char *name)
+static struct fr_node *child_of(const struct fr_tree *tree, const struct fr_node *parent,
+				const char *name, size_t name_len, enum fr_node_kind kind)
 {
-	struct fr_node *node = tree->buckets[bucket_of(tree, parent, name)];
+	struct fr_node *node = tree->buckets[bucket_of(tree, parent, name, name_len)];
 
-	while (node && (node->parent != parent || strcmp(node->name, name) != 0))
+	while (node && (node->parent != parent || node->kind != kind ||
+			strncmp(node->name, name, name_len) != 0 || node->name[name_len] != '\0'))
 		node = node->bucket_next;
 	return node;
 }
 
-struct fr_node *fr_tree_root_of(const struct fr_tree *tree, const char *path, const char **ret_rest)
+struct fr_node *fr_tree_child(const struct fr_tree *tree, const struct fr_node *parent,
+			      const char *name, enum fr_node_kind kind)
+{
+	return child_of(tree, parent, name, strlen(name), kind);
+}
+
+/* fr_tree_root_of for the first path_len bytes of path; *ret_rest_at is where in path the rest begins. */
+static struct fr_node *root_of(const struct fr_tree *tree, const char *path, size_t path_len,
+			       size_t *ret_rest_at)
 {
 	struct fr_node *best = NULL;
 	size_t best_len = 0;
@@ -143,37 +154,52 @@ struct fr_node *fr_tree_root_of(const struct fr_tree *tree, const char *path, co
 	for (struct fr_node *root = tree->first_root; root; root = root->next) {
 		size_t len = strlen(root->name);
 
-		if (root->kind == FR_NODE_GATE || strncmp(path, root->name, len) != 0)
+		if (root->kind == FR_NODE_GATE || len > path_len ||
+		    memcmp(path, root->name, len) != 0)
 			continue;
 		if (root->name[len - 1] == '/') /* only "/" itself ends in one */
 			len--;
-		if ((path[len] != '/' && path[len] != '\0') || (best && len <= best_len))
+		if ((len < path_len && path[len] != '/') || (best && len <= best_len))
 			continue;
 		best = root;
 		best_len = len;
 	}
 	if (best)
-		*ret_rest = path[best_len] ? path + best_len + 1 : path + best_len;
+		*ret_rest_at = best_len + (best_len < path_len);
 	return best;
 }
 
-struct fr_node *fr_tree_lookup(const struct fr_tree *tree, const char *path)
+struct fr_node *fr_tree_root_of(const struct fr_tree *tree, const char *path, const char **ret_rest)
 {
-	const char *rest;
-	struct fr_node *node = fr_tree_root_of(tree, path, &rest);
+	size_t rest_at;
+	struct fr_node *root = root_of(tree, path, strlen(path), &rest_at);
 
-	while (node && *rest) {
-		char name[256]; /* NAME_MAX and its NUL */
-		size_t len = strcspn(rest, "/");
+	if (root)
+		*ret_rest = path + rest_at;
+	return root;
+}
 
-		if (len >= sizeof(name))
-			return NULL;
-		memcpy(name, rest, len);
-		name[len] = '\0';
-		node = fr_tree_child(tree, node, name);
-		rest += len + (rest[len] == '/');
+struct fr_node *fr_tree_folder_of(const struct fr_tree *tree, const char *path)
+{
+	const char *slash = strrchr(path, '/');
+	size_t at, len = !slash ? 0 : slash == path ? 1 : (size_t)(slash - path);
+	struct fr_node *node = root_of(tree, path, len, &at);
+
+	while (node && at < len) {
+		const char *end = memchr(path + at, '/', len - at);
+		size_t name_len = end ? (size_t)(end - path) - at : len - at;
+
+		node = child_of(tree, node, path + at, name_len, FR_NODE_FOLDER);
+		at += name_len + 1;
 	}
 	return node;
+}
+
+struct fr_node *fr_tree_file(const struct fr_tree *tree, const char *path)
+{
+	struct fr_node *folder = fr_tree_folder_of(tree, path);
+
+	return folder ? fr_tree_child(tree, folder, strrchr(path, '/') + 1, FR_NODE_FILE) : NULL;
 }
 
 static void unlink_from_siblings(struct fr_tree *tree, struct fr_node *node)
@@ -193,7 +219,8 @@ static void unlink_from_siblings(struct fr_tree *tree, struct fr_node *node)
 void fr_tree_remove(struct fr_tree *tree, struct fr_node *node)
 {
 	if (node->parent) {
-		struct fr_node **link = &tree->buckets[bucket_of(tree, node->parent, node->name)];
+		struct fr_node **link = &tree->buckets[bucket_of(tree, node->parent, node->name,
+								 strlen(node->name))];
 
 		while (*link != node)
 			link = &(*link)->bucket_next;

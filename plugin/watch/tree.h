@@ -2,7 +2,8 @@
  * tree: what we believe is on the disk, folder by folder, and how each counted file looked when we last looked.
  *
  * A table, nothing more: it never touches the disk, knows no rule, no clock and no kernel interface.
- * Names are bytes. A folder that is renamed costs nothing for what lies below it, because nodes know their parent and not their path.
+ * Names are bytes. Nodes know their parent and not their path. A name may be that of a file and of a folder at the same time: one of them
+ * has taken the place of the other, and nobody has verified yet what became of that one.
  */
 #ifndef FR_TREE_H
 #define FR_TREE_H
@@ -35,7 +36,7 @@ struct fr_node {
 	struct fr_node *first_child, *next, *prev;
 	struct fr_node *bucket_next; /* in the tree's table of (parent, name) */
 	struct fr_node *watch_next;  /* other nodes that share the source's watch (one inode, two paths) */
-	struct fr_node *queue_next;  /* in the watcher's queue of folders to scan */
+	struct fr_node *queue_next, *queue_prev; /* in the queue of folders to scan */
 	int watch;		     /* the source's descriptor, or -1: not watched */
 	uint32_t seen;		     /* the scan that met it last */
 	uint32_t baseline_slot;	     /* FILE: 1 + its slot in the baseline being hashed, or 0 */
@@ -62,12 +63,15 @@ struct fr_node *fr_tree_add_root(struct fr_tree *tree, const char *path, enum fr
 struct fr_node *fr_tree_add(struct fr_tree *tree, struct fr_node *parent, const char *name,
 			    enum fr_node_kind kind);
 
-/* The child of that name, or NULL. Constant time. */
+/* The child of that name and kind, or NULL. Constant time. */
 struct fr_node *fr_tree_child(const struct fr_tree *tree, const struct fr_node *parent,
-			      const char *name);
+			      const char *name, enum fr_node_kind kind);
 
-/* The node at an absolute path, below the innermost root that holds it, or NULL. */
-struct fr_node *fr_tree_lookup(const struct fr_tree *tree, const char *path);
+/* The folder that the entry at an absolute path is in, below the innermost root that holds that folder; or NULL. */
+struct fr_node *fr_tree_folder_of(const struct fr_tree *tree, const char *path);
+
+/* The file at an absolute path, in the folder that fr_tree_folder_of finds; or NULL. */
+struct fr_node *fr_tree_file(const struct fr_tree *tree, const char *path);
 
 /* The innermost root whose path is a prefix of the absolute path, or NULL; *ret_rest is what follows ("" for the root itself). */
 struct fr_node *fr_tree_root_of(const struct fr_tree *tree, const char *path, const char **ret_rest);

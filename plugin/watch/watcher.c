@@ -29,8 +29,9 @@ struct fr_watcher {
 	struct fr_scan *scan;
 	struct fr_baseline *baseline; /* borrowed, or NULL */
 	int first_error;	      /* of the arming */
-	bool has_missing_root;
 };
+
+static void look_for_roots(struct fr_watcher *watcher);
 
 /* ---- folders come and go ---- */
 
@@ -82,10 +83,8 @@ static void prune(struct fr_watcher *watcher, struct fr_node *top, bool with_fil
  * A folder is gone, or no longer entered. Its files stay in the tree, so that fr_watcher_verify can tell that they were there; is_silent: they
  * are forgotten.
  */
-static void leave_folder(void *ctx, struct fr_node *top, bool is_silent)
+static void leave_folder(struct fr_watcher *watcher, struct fr_node *top, bool is_silent)
 {
-	struct fr_watcher *watcher = ctx;
-
 	for (struct fr_node *node = top; node; node = fr_tree_next(node, top)) {
 		const char *path;
 
@@ -101,6 +100,17 @@ static void leave_folder(void *ctx, struct fr_node *top, bool is_silent)
 	prune(watcher, top, is_silent);
 }
 
+/* The scan found no folder there, or none to enter. */
+static void folder_left(void *ctx, struct fr_node *folder, bool is_silent)
+{
+	struct fr_watcher *watcher = ctx;
+	bool is_root = !folder->parent;
+
+	leave_folder(watcher, folder, is_silent);
+	if (is_root)
+		look_for_roots(watcher);
+}
+
 static void report_trouble(void *ctx, const char *path, int error)
 {
 	struct fr_watcher *watcher = ctx;
@@ -113,11 +123,17 @@ static void report_trouble(void *ctx, const char *path, int error)
 static const struct fr_scan_hooks scan_hooks = {
 	.enter = watch_folder,
 	.differs = note_differs,
-	.left = leave_folder,
+	.left = folder_left,
 	.trouble = report_trouble,
 };
 
 /* ---- roots that are missing ---- */
+
+static void drop_gate(struct fr_watcher *watcher, struct fr_node *gate)
+{
+	watcher->ops->remove(watcher->source, gate);
+	fr_tree_remove(watcher->tree, gate);
+}
 
 static void drop_gates(struct fr_watcher *watcher)
 {
@@ -125,28 +141,37 @@ static void drop_gates(struct fr_watcher *watcher)
 
 	for (struct fr_node *node = fr_tree_roots(watcher->tree); node; node = next) {
 		next = node->next;
-		if (node->kind != FR_NODE_GATE)
-			continue;
-		watcher->ops->remove(watcher->source, node);
-		fr_tree_remove(watcher->tree, node);
+		if (node->kind == FR_NODE_GATE)
+			drop_gate(watcher, node);
 	}
 }
 
-/* Watches the nearest folder above path that exists. It may be gone again, or a deeper one be there, before we watch: the caller looks again. */
+/*
+ * Watches the deepest folder above path that exists. From the top down, and each one before the next is looked for, so that whatever
+ * comes or goes meanwhile makes an event.
+ */
 static void add_gate(struct fr_watcher *watcher, const char *path)
 {
 	char *above = strdup(path);
-	struct fr_node *gate;
-	char *slash;
+	struct fr_node *gate = NULL;
+	int error = 0;
 
-	while (above && (slash = strrchr(above, '/'))) {
-		slash[slash == above] = '\0';
-		gate = fr_tree_add_root(watcher->tree, above, FR_NODE_GATE);
-		if (!gate || watcher->ops->add(watcher->source, gate, above) == 0)
-			break;
-		fr_tree_remove(watcher->tree, gate);
-		if (above[1] == '\0')
-			break;
+	for (char *slash = above; slash && error != -ENOENT && error != -ENOTDIR;
+	     slash = strchr(slash + 1, '/')) {
+		char *end = slash == above ? slash + 1 : slash; /* "/" is the first */
+		char kept = *end;
+		struct fr_node *deeper;
+
+		*end = '\0';
+		deeper = fr_tree_add_root(watcher->tree, above, FR_NODE_GATE);
+		error = deeper ? watcher->ops->add(watcher->source, deeper, above) : -ENOMEM;
+		if (error && deeper)
+			fr_tree_remove(watcher->tree, deeper);
+		if (!error && gate)
+			drop_gate(watcher, gate);
+		if (!error)
+			gate = deeper;
+		*end = kept;
 	}
 	free(above);
 }
@@ -162,7 +187,6 @@ static bool is_folder(const char *path)
 static void look_for_roots(struct fr_watcher *watcher)
 {
 	drop_gates(watcher);
-	watcher->has_missing_root = false;
 	for (struct fr_node *root = fr_tree_roots(watcher->tree); root; root = root->next) {
 		if (root->kind == FR_NODE_GATE || root->watch >= 0 || root->is_queued)
 			continue;
@@ -170,8 +194,6 @@ static void look_for_roots(struct fr_watcher *watcher)
 			add_gate(watcher, root->name);
 		if (is_folder(root->name)) /* now, or since the gate was set */
 			fr_scan_push(watcher->scan, root, true);
-		else
-			watcher->has_missing_root = true;
 	}
 }
 
@@ -199,37 +221,46 @@ static void gate_event(struct fr_watcher *watcher, const struct fr_node *gate, c
 
 /* ---- hints of the source ---- */
 
-/* Does the folder at path count as one to enter, with what the disk says of it? */
-static bool is_entered(const struct fr_watcher *watcher, const char *path, const char *relative)
-{
-	struct fr_folder_facts facts;
-	struct fr_verdict verdict;
-
-	fr_scan_facts(-1, path, &facts);
-	fr_rules_judge_folder(watcher->rules, relative, &facts, &verdict);
-	return verdict.counts;
-}
-
 static void folder_came(struct fr_watcher *watcher, struct fr_node *folder, const char *name)
 {
-	struct fr_node *child = fr_tree_child(watcher->tree, folder, name);
+	struct fr_node *child = fr_tree_child(watcher->tree, folder, name, FR_NODE_FOLDER);
 	const char *relative;
 	const char *path = fr_tree_path_in(watcher->tree, folder, name, &relative);
 
-	if (!path || !is_entered(watcher, path, relative))
+	if (!path)
 		return;
+	if (!fr_scan_enters(watcher->scan, path, relative)) {
+		if (child) /* it has taken the place of one that was entered */
+			leave_folder(watcher, child, true);
+		return;
+	}
 	if (!child)
 		child = fr_tree_add(watcher->tree, folder, name, FR_NODE_FOLDER);
-	if (child && child->kind == FR_NODE_FOLDER)
+	if (child)
 		fr_scan_push(watcher->scan, child, true);
 }
 
 static void folder_gone(struct fr_watcher *watcher, struct fr_node *folder, const char *name)
 {
-	struct fr_node *child = fr_tree_child(watcher->tree, folder, name);
+	struct fr_node *child = fr_tree_child(watcher->tree, folder, name, FR_NODE_FOLDER);
+	const char *path;
+	struct stat st;
 
-	if (child && child->kind == FR_NODE_FOLDER)
+	if (child)
 		leave_folder(watcher, child, false);
+	/* Two names that are exchanged, renameat2(2), are said to come before they are said to go. */
+	path = fr_tree_path_in(watcher->tree, folder, name, NULL);
+	if (path && lstat(path, &st) == 0 && S_ISDIR(st.st_mode))
+		folder_came(watcher, folder, name);
+}
+
+/* One that could not be read may be readable now. */
+static void folder_attrib(struct fr_watcher *watcher, struct fr_node *folder, const char *name)
+{
+	struct fr_node *child = fr_tree_child(watcher->tree, folder, name, FR_NODE_FOLDER);
+
+	if (child && child->watch < 0)
+		fr_scan_push(watcher->scan, child, true);
 }
 
 static void self_changed(struct fr_watcher *watcher, struct fr_node *folder)
@@ -262,7 +293,7 @@ static bool becomes_virtualenv(struct fr_watcher *watcher, struct fr_node *folde
 	const char *relative;
 	const char *path = fr_tree_path(watcher->tree, folder, &relative);
 
-	if (!folder->parent || !path || is_entered(watcher, path, relative))
+	if (!folder->parent || !path || fr_scan_enters(watcher->scan, path, relative))
 		return false;
 	leave_folder(watcher, folder, true);
 	return true;
@@ -271,7 +302,7 @@ static bool becomes_virtualenv(struct fr_watcher *watcher, struct fr_node *folde
 static void file_event(struct fr_watcher *watcher, struct fr_node *folder, const char *name,
 		       enum fr_hint hint)
 {
-	struct fr_node *known = fr_tree_child(watcher->tree, folder, name);
+	struct fr_node *known = fr_tree_child(watcher->tree, folder, name, FR_NODE_FILE);
 	struct fr_verdict verdict;
 	const char *relative, *path;
 
@@ -283,8 +314,10 @@ static void file_event(struct fr_watcher *watcher, struct fr_node *folder, const
 	fr_rules_judge_file(watcher->rules, relative, &verdict);
 	if (!verdict.counts)
 		return;
-	watcher->hooks->note(watcher->ctx, path, hint);
-	if (hint == FR_HINT_WRITING && is_complete_at_birth(path, known))
+	/* A file that is moved here is new even if nobody writes to it: "writing" tells that from a touch. */
+	watcher->hooks->note(watcher->ctx, path, hint == FR_HINT_MOVED_HERE ? FR_HINT_WRITING : hint);
+	if (hint == FR_HINT_MOVED_HERE ||
+	    (hint == FR_HINT_WRITING && is_complete_at_birth(path, known)))
 		watcher->hooks->note(watcher->ctx, path, FR_HINT_WRITTEN);
 }
 
@@ -303,6 +336,8 @@ static void take_hint(void *ctx, struct fr_node *folder, const char *name, enum 
 		folder_came(watcher, folder, name);
 	} else if (hint == FR_HINT_FOLDER_GONE) {
 		folder_gone(watcher, folder, name);
+	} else if (hint == FR_HINT_FOLDER_ATTRIB) {
+		folder_attrib(watcher, folder, name);
 	} else {
 		file_event(watcher, folder, name, hint);
 	}
@@ -385,35 +420,19 @@ bool fr_watcher_step(struct fr_watcher *watcher)
 void fr_watcher_rescan(struct fr_watcher *watcher)
 {
 	for (struct fr_node *root = fr_tree_roots(watcher->tree); root; root = root->next) {
-		if (root->kind == FR_NODE_FOLDER && root->watch >= 0)
+		if (root->kind == FR_NODE_FOLDER)
 			fr_scan_push(watcher->scan, root, true);
 	}
-	if (watcher->has_missing_root)
-		look_for_roots(watcher);
 }
 
-/* The folder node that a file at path would be in, or NULL: not watched, or pruned by the rules. */
-static struct fr_node *folder_of(struct fr_watcher *watcher, const char *path)
-{
-	const char *slash = strrchr(path, '/');
-	char *folder_path = strndup(path, slash == path ? 1 : (size_t)(slash - path));
-	struct fr_node *folder = folder_path ? fr_tree_lookup(watcher->tree, folder_path) : NULL;
-
-	free(folder_path);
-	return folder && folder->kind == FR_NODE_FOLDER ? folder : NULL;
-}
-
-static enum fr_change_kind verify_gone(struct fr_watcher *watcher, const char *path,
-				       struct fr_node *node)
+static enum fr_change_kind verify_gone(struct fr_watcher *watcher, struct fr_node *node)
 {
 	struct fr_node *folder;
 
-	if (!node || node->kind != FR_NODE_FILE)
+	if (!node)
 		return FR_CHANGE_NONE;
 	folder = node->parent;
 	fr_tree_remove(watcher->tree, node);
-	if (is_folder(path)) /* a folder has taken the name of a file */
-		fr_scan_push(watcher->scan, folder, true);
 	while (folder->parent && !folder->first_child && folder->watch < 0 && !folder->is_queued) {
 		struct fr_node *above = folder->parent;
 
@@ -425,14 +444,12 @@ static enum fr_change_kind verify_gone(struct fr_watcher *watcher, const char *p
 }
 
 static enum fr_change_kind verify_new(struct fr_watcher *watcher, const char *path,
-				      struct fr_node *node, const struct fr_stamp *stamp)
+				      const struct fr_stamp *stamp)
 {
-	struct fr_node *folder;
+	struct fr_node *folder = fr_tree_folder_of(watcher->tree, path);
+	struct fr_node *node;
 
-	if (node) /* a folder had the name: nothing below it is left */
-		leave_folder(watcher, node, true);
-	folder = folder_of(watcher, path);
-	if (!folder)
+	if (!folder) /* not watched any more, or left out by the rules */
 		return FR_CHANGE_NONE;
 	node = fr_tree_add(watcher->tree, folder, strrchr(path, '/') + 1, FR_NODE_FILE);
 	if (node)
@@ -458,21 +475,21 @@ static enum fr_change_kind compare(const struct fr_stamp *old, const struct fr_s
 enum fr_change_kind fr_watcher_verify(struct fr_watcher *watcher, const char *path,
 				      bool was_written, bool with_hash)
 {
-	struct fr_node *node = fr_tree_lookup(watcher->tree, path);
+	struct fr_node *node = fr_tree_file(watcher->tree, path);
 	struct fr_stamp now;
 	enum fr_change_kind kind;
 	int error = fr_content_stamp(-1, path, with_hash, &now);
 
 	if (error == -ENOENT)
-		return verify_gone(watcher, path, node);
+		return verify_gone(watcher, node);
 	if (error)
 		return FR_CHANGE_NONE; /* not to be looked at: what cannot be read cannot be loaded */
-	if (!node || node->kind != FR_NODE_FILE)
-		return verify_new(watcher, path, node, &now);
-	if (node->baseline_slot && watcher->baseline)
+	if (!node)
+		return verify_new(watcher, path, &now);
+	if (watcher->baseline)
 		fr_baseline_resolve(watcher->baseline, node);
 	kind = compare(&node->stamp, &now, was_written);
-	if (!now.has_hash && fr_content_same_stamp(&node->stamp, &now))
+	if (kind == FR_CHANGE_NONE && !now.has_hash && fr_content_same_stamp(&node->stamp, &now))
 		return kind; /* nothing newer is known */
 	node->stamp = now;
 	node->baseline_slot = 0;

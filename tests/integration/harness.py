@@ -43,8 +43,8 @@ RESPAWN_GUARD = re.compile(r"respawning too fast")
 
 START_DEADLINE_S = 20.0
 RELOAD_DEADLINE_S = 15.0
-# Longer than every settle time that the tests use: what is further apart than this cannot share a batch.
-QUIET_S = 0.3
+# What is further apart than this, and than the settle time on top, cannot share a batch.
+QUIET_S = 0.2
 POLL_S = 0.005
 PR_SET_PDEATHSIG = 1
 
@@ -235,9 +235,24 @@ class Server:
         if self.process is not None:
             end_process_tree(self.process)
 
-    def wait(self, condition: Callable[[], T], deadline_s: float, what: str) -> T:
-        """Waits for a condition, and fails with the end of the log."""
-        return wait_until(condition, deadline_s, what, self.log.tail)
+    def wait(
+        self,
+        condition: Callable[[], T],
+        deadline_s: float,
+        what: str,
+        explain: Callable[[], str] | None = None,
+    ) -> T:
+        """Waits for a condition, and fails with the end of the log, at once if uWSGI has ended."""
+
+        def holds() -> T:
+            has_ended = self.process.poll() is not None
+            result = condition()
+            if has_ended and not result:
+                status = self.process.returncode
+                raise AssertionError(f"uWSGI ended with {status} before: {what}\n{self.log.tail()}")
+            return result
+
+        return wait_until(holds, deadline_s, what, explain or self.log.tail)
 
     def __enter__(self):
         try:
@@ -378,6 +393,8 @@ class Instance(Server):
         self.has_plugin = plugin
         self.verbose = verbose
         self.await_ready = ready
+        settle = re.search(r"settle = (\d{1,4})\b", " ".join(fastreload))
+        self.quiet_s = QUIET_S + (int(settle.group(1)) / 1000 if settle else 0)
         self._marks = 0
         for relpath, text in (apps.WSGI if files is None else files).items():
             self.path(relpath).parent.mkdir(parents=True, exist_ok=True)
@@ -462,7 +479,7 @@ class Instance(Server):
         def explain() -> str:
             return f"served: {self.served()}\non disk: {self.on_disk()}\n{self.log.tail()}"
 
-        wait_until(
+        self.wait(
             lambda: self.served() == self.on_disk(),
             deadline_s,
             what or "what is on disk is served",
@@ -473,9 +490,10 @@ class Instance(Server):
         """Waits until worker 1 was started `count` times."""
         self.wait(lambda: self.generations() >= count, deadline_s, f"{count} starts of worker 1")
 
-    def wait_quiet(self, quiet_s: float = QUIET_S) -> None:
+    def wait_quiet(self, quiet_s: float | None = None) -> None:
         """Waits until no contents are being read and the log has grown no more for a while."""
         self.wait_baseline()
+        quiet_s = self.quiet_s if quiet_s is None else quiet_s
         seen = (-1, 0.0)
 
         def is_quiet() -> bool:
@@ -494,7 +512,6 @@ class Instance(Server):
         self.put("parts/marker.py", "m" * self._marks, how="atomic")
         self.wait_served(what="the marker is served")
         self.wait_generation(before + 1)
-        self.wait_quiet()
 
     @contextlib.contextmanager
     def expect_reloads(self, count: int) -> Iterator[None]:

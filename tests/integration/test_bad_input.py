@@ -259,18 +259,37 @@ def test_the_limit_of_instances_is_named_and_no_tree_is_unwatched_in_silence() -
     assert_not_half_watched(app, "max_user_instances|max_inotify_instances", 1)
 
 
-def test_the_limit_of_watches_reached_later_is_named_too() -> None:
+def limit_reached_later() -> Instance:
+    """Returns an instance whose limit leaves room for the folders of the start and a few more."""
     app = options()
     app.wrapper = in_namespace("max_inotify_watches", 12)
-    with app:
+    return app
+
+
+def make_more_folders_than_can_be_watched(app: Instance) -> None:
+    """Reaches the limit, and waits until that is said."""
+    for number in range(30):
+        app.path(f"parts/later/{number:02d}").mkdir(parents=True)
+    app.wait(lambda: app.log.matching(LIMIT_OF_WATCHES), 15, "the limit is named")
+
+
+LIMIT_OF_WATCHES = re.compile(r"\[fastreload\].*(max_user_watches|max_inotify_watches)")
+
+
+def test_the_limit_of_watches_reached_later_is_named_once_and_is_not_fatal() -> None:
+    with limit_reached_later() as app:
         app.wait_ready()
-        for number in range(30):
-            app.path(f"parts/later/{number:02d}").mkdir(parents=True)
-        app.wait(
-            lambda: app.log.matching(r"\[fastreload\].*(max_user_watches|max_inotify_watches)"),
-            15,
-            "the limit is named",
-        )
+        make_more_folders_than_can_be_watched(app)
+        app.put("parts/value.py", "second")
+        app.wait_served()
+        assert app.process.poll() is None
+        assert len(app.log.matching(LIMIT_OF_WATCHES)) <= app.generations()
+
+
+def test_a_save_in_a_folder_beyond_the_limit_is_served_all_the_same() -> None:
+    with limit_reached_later() as app:
+        app.wait_ready()
+        make_more_folders_than_can_be_watched(app)
         app.put("parts/later/29/value.py", "in the last folder")
         app.wait_served()
 

@@ -84,6 +84,7 @@ def test_a_good_save_right_after_a_broken_one_is_served(mode: str) -> None:
 def test_several_broken_saves_in_a_row_are_survived(mode: str) -> None:
     with Instance(apps.LAYERED, ini=MODES[mode]) as app:
         good = app.path("views.py").read_text()
+        app.wait_quiet()
         for number in range(3):
             since = len(app.log.refresh().lines)
             app.save("views.py", f"raise ValueError('broken {number}')\n")
@@ -91,6 +92,19 @@ def test_several_broken_saves_in_a_row_are_survived(mode: str) -> None:
         app.save("views.py", good + "# mended\n")
         app.put("parts/value.py", "mended")
         app.wait_served(20)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_broken_save_right_after_the_first_answer_is_survived(mode: str) -> None:
+    for _ in range(3):
+        with Instance(apps.LAYERED, ini=MODES[mode], ready=False) as app:
+            app.wait(lambda: app.served() is not None, 20, "the first answer")
+            since = len(app.log.refresh().lines)
+            app.save("views.py", "raise ValueError('broken')\n")
+            app.wait(lambda: app.log.matching("ValueError: broken", since), 15, "it is broken")
+            app.save("views.py", "import settings\n# mended\n")
+            app.put("parts/value.py", "mended")
+            app.wait_served(20)
 
 
 @pytest.mark.parametrize("mode", ("preforked", "lazy-apps"))

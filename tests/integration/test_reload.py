@@ -15,7 +15,7 @@ from typing import Callable, Iterator
 import pytest
 
 import apps
-from harness import DONE, QUIET_S, RESPAWN_GUARD, Instance, open_files
+from harness import DONE, RESPAWN_GUARD, Instance, open_files
 
 LAZY = ("lazy-apps = true",)
 # Every way of reloading, and what it needs from the rest of the configuration.
@@ -237,7 +237,7 @@ def test_saves_that_are_further_apart_than_the_settle_time_are_all_acted_upon() 
         with app.expect_reloads(2):
             app.put("parts/value.py", "second")
             app.wait_served()
-            app.wait_quiet(QUIET_S)
+            app.wait_quiet()
             app.put("parts/value.py", "third")
 
 

@@ -1,0 +1,75 @@
+/*
+ * board: what the master and its workers tell each other. See board.h.
+ */
+#include <uwsgi.h>
+
+#include <linux/futex.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+
+#include "reload/board.h"
+
+extern struct uwsgi_server uwsgi;
+
+static struct fr_board_slot *slots;
+
+int fr_board_open(int len)
+{
+	slots = mmap(NULL, ((size_t)len + 1) * sizeof(*slots), PROT_READ | PROT_WRITE,
+		     MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (slots == MAP_FAILED)
+		return -errno;
+	for (int wid = 1; wid <= len; wid++) {
+		slots[wid].leave_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+		if (slots[wid].leave_fd < 0)
+			return -errno;
+	}
+	return 0;
+}
+
+struct fr_board_slot *fr_board_slot(int wid)
+{
+	return &slots[wid];
+}
+
+void fr_board_clear(int wid, bool must_hold)
+{
+	struct fr_board_slot *slot = &slots[wid];
+	uint64_t count;
+
+	*slot = (struct fr_board_slot){.must_hold = must_hold, .leave_fd = slot->leave_fd};
+	if (read(slot->leave_fd, &count, sizeof(count)) < 0)
+		return; /* EAGAIN: nobody told the last one to leave */
+}
+
+/* The order matters: whoever is woken finds the flag. */
+void fr_board_leave(int wid)
+{
+	uint64_t one = 1;
+
+	__atomic_store_n(&uwsgi.workers[wid].manage_next_request, 0, __ATOMIC_SEQ_CST);
+	if (write(slots[wid].leave_fd, &one, sizeof(one)) < 0)
+		return; /* EAGAIN: told 2^64 times */
+	(void)syscall(SYS_futex, &slots[wid].may_go, FUTEX_WAKE, 1, NULL, NULL, 0);
+}
+
+void fr_board_go(int wid)
+{
+	fr_board_set(&slots[wid].may_go, 1);
+	(void)syscall(SYS_futex, &slots[wid].may_go, FUTEX_WAKE, 1, NULL, NULL, 0);
+}
+
+/* The time-out is for a master that is killed: nobody else would ever wake this worker. */
+bool fr_board_hold(int wid)
+{
+	const struct timespec second = {.tv_sec = 1};
+
+	while (!fr_board_get(&slots[wid].may_go)) {
+		if (!__atomic_load_n(&uwsgi.workers[wid].manage_next_request, __ATOMIC_SEQ_CST) ||
+		    getppid() != uwsgi.workers[0].pid)
+			return false;
+		(void)syscall(SYS_futex, &slots[wid].may_go, FUTEX_WAIT, 0, &second, NULL, 0);
+	}
+	return true;
+}

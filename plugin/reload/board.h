@@ -1,0 +1,55 @@
+/*
+ * board: what the master and its workers tell each other, in memory that they share.
+ *
+ * One entry for each worker slot. Words of an entry are written by one side only, whole, and with sequential consistency; nobody waits
+ * for a lock, so a process that is killed at any moment leaves nothing behind that could hold up another.
+ */
+#ifndef FR_BOARD_H
+#define FR_BOARD_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct fr_board_slot {
+	/* Written by the master, before the worker is forked or while it waits. */
+	uint32_t must_hold; /* a candidate: say so when loaded, and wait for the word to go */
+	uint32_t may_go;    /* that word; a futex(2) */
+
+	/* Written by the worker. */
+	uint32_t is_loaded; /* it has loaded what there is to load, and is about to accept */
+	uint32_t apps;	    /* how many applications it has loaded */
+	uint32_t accepting; /* how many of its threads may take up a connection at this moment */
+
+	int leave_fd; /* an eventfd in the queue of all its threads: readable when it is to leave */
+};
+
+/* Makes a board for slots 1 to `slots`. Before the first fork. 0 or a negative errno. */
+int fr_board_open(int slots);
+
+/* The entry of a slot; valid for ever. */
+struct fr_board_slot *fr_board_slot(int wid);
+
+/* Master: a new worker is about to be forked into the slot. */
+void fr_board_clear(int wid, bool must_hold);
+
+/* Master: the worker takes up no more connections, and ends when it has answered those that it has. Wakes all its threads. */
+void fr_board_leave(int wid);
+
+/* Master: a candidate that holds may go on. */
+void fr_board_go(int wid);
+
+/* Worker: waits for fr_board_go. False: do not go on (told to leave, or the master has gone). */
+bool fr_board_hold(int wid);
+
+/* Reads and writes a word as described above. */
+static inline uint32_t fr_board_get(const uint32_t *word)
+{
+	return __atomic_load_n(word, __ATOMIC_SEQ_CST);
+}
+
+static inline void fr_board_set(uint32_t *word, uint32_t value)
+{
+	__atomic_store_n(word, value, __ATOMIC_SEQ_CST);
+}
+
+#endif

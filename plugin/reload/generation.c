@@ -1,0 +1,521 @@
+/*
+ * generation: new workers beside the old ones. See generation.h.
+ */
+#include <uwsgi.h>
+
+#include <sys/mman.h>
+
+#include "reload/board.h"
+#include "reload/generation.h"
+#include "reload/loop.h"
+#include "reload/wake.h"
+
+extern struct uwsgi_server uwsgi;
+
+/* One generation serves, one loads, and the others may still be leaving, each with its slow request. */
+#define FR_GENERATIONS 4
+
+/* A candidate that somebody else kills (the kernel, short of memory; a person) says nothing about the code: try again this often. */
+#define FR_GENERATION_RETRIES 3
+
+/* While the old workers are asked to accept no more: they answer within microseconds, and wake us; this is for the one that is being scheduled away. */
+#define FR_GENERATION_SWITCH_LOOK_MS 1
+
+enum slot_state { SLOT_FREE, SLOT_LOADING, SLOT_SERVING, SLOT_LEAVING, SLOT_DOOMED };
+
+struct slot {
+	enum slot_state state;
+	int64_t until_ms; /* LEAVING: then it is killed; LOADING: then it has failed */
+};
+
+static struct {
+	int wanted; /* how many workers the user asked for; 0: no generations here */
+	bool was_lazy; /* lazy-apps is what the user asked for */
+	int64_t mercy_ms, timeout_ms;
+	struct slot *slots; /* 1 to uwsgi.numproc */
+	uint32_t apps;	    /* how many applications the serving generation has loaded */
+	bool must_start;    /* candidates are wanted, and wait for slots to become free */
+	bool is_switching;  /* the old ones have been told to accept no more; the new ones wait for that */
+	int retries;
+	char failure[128];
+} gen;
+
+/* ---- is it possible here? ---- */
+
+static bool has_option(const char *const *names)
+{
+	for (int i = 0; i < uwsgi.exported_opts_cnt; i++) {
+		for (const char *const *name = names; *name; name++) {
+			if (strcmp(uwsgi.exported_opts[i]->key, *name) == 0)
+				return true;
+		}
+	}
+	return false;
+}
+
+/* What the master would otherwise have loaded, for processes that are forked from it and do not load the application themselves. */
+static const char *refusal_without_lazy_apps(void)
+{
+	static const char *const shared[] = {"shared-import", "shared-pyimport", "shared-py-import",
+					     "shared-python-import", NULL};
+
+	if (uwsgi.mules_cnt > 0 || uwsgi.farms_cnt > 0)
+		return "mules run the application that the master has loaded";
+	if (uwsgi.spoolers)
+		return "spoolers run the application that the master has loaded";
+	if (uwsgi.hook_pre_app || uwsgi.hook_post_app || uwsgi.exec_pre_app || uwsgi.exec_post_app ||
+	    uwsgi.call_pre_app || uwsgi.call_post_app)
+		return "hooks before and after the application would run once for each worker";
+	return has_option(shared) ? "shared-import loads modules in the master" : NULL;
+}
+
+const char *fr_generation_refusal(void)
+{
+	if (!uwsgi.sockets || uwsgi.numproc < 1 || uwsgi.command_mode)
+		return "there are no workers";
+	if (uwsgi.lazy)
+		return "lazy is not lazy-apps: the master itself is replaced by it";
+	if (uwsgi.cheaper_count || uwsgi.cheaper || uwsgi.requested_cheaper_algo)
+		return "cheaper changes the number of workers by itself";
+	if (uwsgi.status.is_cheap || uwsgi.idle)
+		return "cheap and idle stop and start all workers";
+	if (!fr_loop_is_usable())
+		return "the workers run another loop than uWSGI's simple one";
+	if (uwsgi.map_socket)
+		return "map-socket ties sockets to the numbers of workers";
+	return uwsgi.lazy_apps ? NULL : refusal_without_lazy_apps();
+}
+
+/* ---- the slots ---- */
+
+/* The tables of RPC functions are made before any plugin can say how many workers there will be (core/rpc.c, uwsgi_rpc_init): make larger ones, with what is registered. */
+static int enlarge_rpc_tables(int old_len, int new_len)
+{
+	size_t row = sizeof(struct uwsgi_rpc) * uwsgi.rpc_max;
+	struct uwsgi_rpc *table = uwsgi_calloc_shared(row * ((size_t)new_len + 1));
+	uint64_t *counts = uwsgi_calloc_shared(sizeof(*counts) * ((size_t)new_len + 1));
+
+	memcpy(table, uwsgi.rpc_table, row * ((size_t)old_len + 1));
+	memcpy(counts, uwsgi.shared->rpc_count, sizeof(*counts) * ((size_t)old_len + 1));
+	uwsgi.rpc_table = table;
+	uwsgi.shared->rpc_count = counts;
+	return 0;
+}
+
+/*
+ * uWSGI starts as many workers as "cheaper" allows and marks the other slots as cheaped (core/uwsgi.c, end of uwsgi_start). The Python plugin has been
+ * told the number of workers before, so applications see the one that the user wrote.
+ */
+int fr_generation_prepare(int64_t mercy_ms, int64_t timeout_ms)
+{
+	int wanted = uwsgi.numproc;
+
+	gen.slots = calloc((size_t)wanted * FR_GENERATIONS + 1, sizeof(*gen.slots));
+	if (!gen.slots)
+		return -ENOMEM;
+	enlarge_rpc_tables(wanted, wanted * FR_GENERATIONS);
+	gen.wanted = wanted;
+	gen.mercy_ms = mercy_ms;
+	gen.timeout_ms = timeout_ms;
+	uwsgi.numproc = wanted * FR_GENERATIONS;
+	uwsgi.cheaper = 1;
+	uwsgi.cheaper_count = uwsgi.cheaper_initial = wanted;
+	gen.was_lazy = uwsgi.lazy_apps;
+	uwsgi.lazy_apps = 1;
+	for (int wid = 1; wid <= wanted; wid++)
+		gen.slots[wid].state = SLOT_SERVING;
+	return 0;
+}
+
+bool fr_generation_is_in_use(void)
+{
+	return gen.wanted > 0;
+}
+
+void fr_generation_enter_loop(void)
+{
+	if (gen.wanted)
+		uwsgi.cheaper = 0;
+}
+
+void fr_generation_enter_worker(void)
+{
+	if (!gen.wanted)
+		return;
+	uwsgi.cheaper = 0;
+	uwsgi.numproc = gen.wanted;
+}
+
+static int list_len(struct uwsgi_string_list *list)
+{
+	struct uwsgi_string_list *usl;
+	int len = 0;
+
+	uwsgi_foreach(usl, list)
+		len++;
+	return len;
+}
+
+/* Signal handlers are noted for each worker, as it should be; but where the master sends a signal is looked up in its own row, which stays empty here. */
+static bool has_targeted_signals(void)
+{
+	for (int wid = 1; wid <= uwsgi.numproc; wid++) {
+		const struct uwsgi_signal_entry *row = &ushared->signal_table[wid * 256];
+
+		for (int sig = 0; gen.slots[wid].state == SLOT_SERVING && sig < 256; sig++) {
+			if (row[sig].handler && row[sig].receiver[0] &&
+			    strcmp(row[sig].receiver, "worker") != 0)
+				return true;
+		}
+	}
+	return false;
+}
+
+/* Timers, cron jobs and monitors are added to tables that hold 64 and are emptied by an exec only; each load would add them again. */
+const char *fr_generation_side_effect(void)
+{
+	if (ushared->timers_cnt > list_len(uwsgi.signal_timers) ||
+	    ushared->rb_timers_cnt > list_len(uwsgi.rb_signal_timers))
+		return "the application registers timers";
+	if (ushared->cron_cnt > 0)
+		return "the application registers cron jobs";
+	if (ushared->files_monitored_cnt > 0)
+		return "the application registers file monitors";
+	return gen.was_lazy || !has_targeted_signals() ?
+		       NULL :
+		       "the application registers signals that go to certain processes";
+}
+
+bool fr_generation_was_lazy(void)
+{
+	return gen.was_lazy;
+}
+
+/* ---- candidates ---- */
+
+/*
+ * uwsgi_respawn_worker has returned in the child. Until uwsgi_worker_run sets its own handlers, those of the master are in force, and they
+ * would signal all workers; a candidate that is told to end before it serves just ends.
+ */
+__attribute__((noreturn)) static void become_worker(void)
+{
+	static const int signals[] = {SIGHUP, SIGINT, SIGTERM, SIGQUIT};
+
+	for (size_t i = 0; i < sizeof(signals) / sizeof(*signals); i++)
+		signal(signals[i], SIG_DFL);
+	uwsgi_run();
+	_exit(1);
+}
+
+static void spawn(int wid, int64_t now_ms)
+{
+	fr_board_clear(wid, true);
+	uwsgi.workers[wid].apps_cnt = 0;
+	if (uwsgi_respawn_worker(wid))
+		become_worker();
+	uwsgi.workers[wid].cheaped = 1; /* if it dies now, nobody respawns it */
+	gen.slots[wid] = (struct slot){.state = SLOT_LOADING, .until_ms = now_ms + gen.timeout_ms};
+}
+
+/* It serves nobody, or has had its time. cursed: uWSGI's log then says what it is. */
+static void doom(int wid)
+{
+	uwsgi.workers[wid].manage_next_request = 0;
+	uwsgi_curse(wid, SIGKILL);
+	gen.slots[wid].state = SLOT_DOOMED;
+}
+
+static void doom_candidates(void)
+{
+	for (int wid = 1; wid <= uwsgi.numproc; wid++) {
+		if (gen.slots[wid].state == SLOT_LOADING)
+			doom(wid);
+	}
+}
+
+static int count(enum slot_state state)
+{
+	int len = 0;
+
+	for (int wid = 1; wid <= uwsgi.numproc; wid++)
+		len += gen.slots[wid].state == state;
+	return len;
+}
+
+static void spawn_candidates(int64_t now_ms)
+{
+	if (count(SLOT_FREE) < gen.wanted)
+		return;
+	gen.must_start = false;
+	for (int wid = 1, left = gen.wanted; left > 0; wid++) {
+		if (gen.slots[wid].state != SLOT_FREE)
+			continue;
+		spawn(wid, now_ms);
+		left--;
+	}
+}
+
+void fr_generation_start(int64_t now_ms)
+{
+	doom_candidates();
+	gen.must_start = true;
+	gen.retries = 0;
+	gen.failure[0] = '\0';
+	spawn_candidates(now_ms);
+}
+
+const char *fr_generation_failure(void)
+{
+	return gen.failure;
+}
+
+/* ---- following them ---- */
+
+static void describe_death(int status)
+{
+	if (status < 0)
+		snprintf(gen.failure, sizeof(gen.failure), "a new worker died while it loaded");
+	else if (WIFSIGNALED(status))
+		snprintf(gen.failure, sizeof(gen.failure),
+			 "a new worker was killed by signal %d (%s) while it loaded",
+			 WTERMSIG(status), strsignal(WTERMSIG(status)));
+	else
+		snprintf(gen.failure, sizeof(gen.failure),
+			 "a new worker exited with code %d while it loaded", WEXITSTATUS(status));
+}
+
+static bool has_ended(int wid, int *ret_status)
+{
+	struct uwsgi_worker *worker = &uwsgi.workers[wid];
+
+	*ret_status = -1;
+	if (worker->pid > 0 && waitpid(worker->pid, ret_status, WNOHANG) == worker->pid)
+		worker->pid = 0;
+	return worker->pid <= 0; /* or uWSGI has reaped it, in the last turn */
+}
+
+/*
+ * Reaps what is not serving, before uWSGI does: it would log each planned end like an accident. Returns whether a candidate has died;
+ * *ret_status says of what.
+ */
+static bool reap(int *ret_status)
+{
+	bool has_died = false;
+	int status;
+
+	for (int wid = 1; wid <= uwsgi.numproc; wid++) {
+		enum slot_state state = gen.slots[wid].state;
+
+		if (state == SLOT_FREE || state == SLOT_SERVING || !has_ended(wid, &status))
+			continue;
+		uwsgi.workers[wid].cursed_at = 0;
+		uwsgi.workers[wid].no_mercy_at = 0;
+		gen.slots[wid].state = SLOT_FREE;
+		if (state == SLOT_LOADING) {
+			has_died = true;
+			*ret_status = status;
+		}
+	}
+	return has_died;
+}
+
+static bool fail(int64_t now_ms, int status)
+{
+	doom_candidates();
+	if (status >= 0 && WIFSIGNALED(status) &&
+	    (WTERMSIG(status) == SIGKILL || WTERMSIG(status) == SIGTERM) &&
+	    gen.retries++ < FR_GENERATION_RETRIES) {
+		gen.must_start = true;
+		spawn_candidates(now_ms);
+		return false;
+	}
+	return true;
+}
+
+/* Is there one that has loaded fewer applications than are being served, or that takes too long? */
+static bool has_failed(int64_t now_ms)
+{
+	for (int wid = 1; wid <= uwsgi.numproc; wid++) {
+		const struct fr_board_slot *slot = fr_board_slot(wid);
+
+		if (gen.slots[wid].state != SLOT_LOADING)
+			continue;
+		if (fr_board_get(&slot->is_loaded) && fr_board_get(&slot->apps) < gen.apps) {
+			snprintf(gen.failure, sizeof(gen.failure),
+				 "the application did not load: its traceback is above");
+			return true;
+		}
+		if (now_ms >= gen.slots[wid].until_ms) {
+			snprintf(gen.failure, sizeof(gen.failure),
+				 "the application had not loaded after %lld s "
+				 "(--fastreload-timeout)",
+				 (long long)gen.timeout_ms / 1000);
+			return true;
+		}
+	}
+	return false;
+}
+
+static bool are_all_loaded(void)
+{
+	int loaded = 0;
+
+	for (int wid = 1; wid <= uwsgi.numproc; wid++) {
+		if (gen.slots[wid].state == SLOT_LOADING)
+			loaded += fr_board_get(&fr_board_slot(wid)->is_loaded) != 0;
+	}
+	return loaded == gen.wanted;
+}
+
+/* ---- the switch ---- */
+
+/* First half: the old ones accept no more, and from here on uWSGI sees the new ones as the workers, and respawns those. */
+static void begin_switch(int64_t now_ms)
+{
+	for (int wid = 1; wid <= uwsgi.numproc; wid++) {
+		struct uwsgi_worker *worker = &uwsgi.workers[wid];
+
+		if (gen.slots[wid].state == SLOT_SERVING) {
+			worker->cheaped = 1;
+			gen.slots[wid] = (struct slot){.state = SLOT_LEAVING,
+						       .until_ms = now_ms + gen.mercy_ms};
+			if (worker->pid > 0)
+				fr_board_leave(wid);
+		} else if (gen.slots[wid].state == SLOT_LOADING) {
+			worker->cheaped = 0;
+			gen.slots[wid].state = SLOT_SERVING;
+			gen.apps = fr_board_get(&fr_board_slot(wid)->apps);
+		}
+	}
+	gen.is_switching = true;
+}
+
+/* Whoever leaves has no thread that could still take up a connection: from now on, nobody hears the old code who asks anew. */
+static bool have_old_let_go(void)
+{
+	for (int wid = 1; wid <= uwsgi.numproc; wid++) {
+		if (gen.slots[wid].state == SLOT_LEAVING &&
+		    fr_board_get(&fr_board_slot(wid)->accepting) > 0)
+			return false;
+	}
+	return true;
+}
+
+/* Second half: the new ones begin. Connections that came in between have waited in the socket's queue. */
+static void end_switch(void)
+{
+	for (int wid = 1; wid <= uwsgi.numproc; wid++) {
+		if (gen.slots[wid].state == SLOT_SERVING)
+			fr_board_go(wid);
+	}
+	gen.is_switching = false;
+}
+
+bool fr_generation_is_switching(void)
+{
+	return gen.is_switching;
+}
+
+/* ---- the old ones ---- */
+
+static void name_what_holds(int wid)
+{
+	const struct uwsgi_worker *worker = &uwsgi.workers[wid];
+
+	for (int core = 0; core < uwsgi.cores; core++) {
+		const struct wsgi_request *request = &worker->cores[core].req;
+
+		if (!worker->cores[core].in_request)
+			continue;
+		uwsgi_log_verbose("[fastreload] worker %d (pid %d) is still at %.*s %.*s after %lld s "
+				  "(--fastreload-mercy): it is killed\n",
+				  wid, (int)worker->pid, (int)request->method_len,
+				  request->method ? request->method : "", (int)request->uri_len,
+				  request->uri ? request->uri : "", (long long)gen.mercy_ms / 1000);
+		return;
+	}
+	uwsgi_log_verbose("[fastreload] worker %d (pid %d) has not ended after %lld s "
+			  "(--fastreload-mercy), though it is in no request: it is killed\n",
+			  wid, (int)worker->pid, (long long)gen.mercy_ms / 1000);
+}
+
+static void end_mercy(int64_t now_ms)
+{
+	for (int wid = 1; wid <= uwsgi.numproc; wid++) {
+		if (gen.slots[wid].state != SLOT_LEAVING || now_ms < gen.slots[wid].until_ms)
+			continue;
+		name_what_holds(wid);
+		doom(wid);
+	}
+}
+
+/* The first generation is uWSGI's own doing: note what it has loaded as soon as one of its workers is there. */
+static void learn_apps(void)
+{
+	for (int wid = 1; gen.apps == 0 && wid <= uwsgi.numproc; wid++) {
+		if (gen.slots[wid].state == SLOT_SERVING)
+			gen.apps = fr_board_get(&fr_board_slot(wid)->apps);
+	}
+}
+
+static int64_t next_look(void)
+{
+	int64_t at_ms = -1;
+
+	for (int wid = 1; wid <= uwsgi.numproc; wid++) {
+		const struct slot *slot = &gen.slots[wid];
+
+		if ((slot->state == SLOT_LEAVING || slot->state == SLOT_LOADING) &&
+		    (at_ms < 0 || slot->until_ms < at_ms))
+			at_ms = slot->until_ms;
+	}
+	return at_ms;
+}
+
+/* The candidates' part of a turn. */
+static enum fr_generation_state follow_candidates(int64_t now_ms, bool has_died, int status)
+{
+	if (gen.must_start)
+		spawn_candidates(now_ms);
+	if (has_died) {
+		describe_death(status);
+		if (fail(now_ms, status))
+			return FR_GENERATION_FAILED;
+	}
+	if (count(SLOT_LOADING) == 0)
+		return gen.must_start ? FR_GENERATION_LOADING : FR_GENERATION_IDLE;
+	if (has_failed(now_ms)) {
+		doom_candidates();
+		return FR_GENERATION_FAILED;
+	}
+	if (are_all_loaded())
+		begin_switch(now_ms);
+	return FR_GENERATION_LOADING;
+}
+
+enum fr_generation_state fr_generation_step(int64_t now_ms, int64_t *ret_wake_ms)
+{
+	enum fr_generation_state state = FR_GENERATION_LOADING;
+	int status = -1;
+	bool has_died;
+
+	*ret_wake_ms = -1;
+	if (!gen.wanted)
+		return FR_GENERATION_IDLE;
+	learn_apps();
+	has_died = reap(&status);
+	end_mercy(now_ms);
+	if (!gen.is_switching)
+		state = follow_candidates(now_ms, has_died, status);
+	if (gen.is_switching) {
+		if (have_old_let_go()) {
+			end_switch();
+			state = FR_GENERATION_SWAPPED;
+		} else {
+			*ret_wake_ms = now_ms + FR_GENERATION_SWITCH_LOOK_MS;
+			return FR_GENERATION_LOADING;
+		}
+	}
+	*ret_wake_ms = next_look();
+	return state;
+}

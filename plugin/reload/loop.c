@@ -1,0 +1,139 @@
+/*
+ * loop: how a worker accepts requests, and how it leaves without losing one. See loop.h.
+ */
+#include <uwsgi.h>
+
+#include "reload/board.h"
+#include "reload/loop.h"
+#include "reload/wake.h"
+
+extern struct uwsgi_server uwsgi;
+
+#define FR_LOOP_NAME "fastreload"
+
+/* uWSGI 2.0.27 has a pipe of its own in each thread's queue, that it closes to end a worker with threads. */
+#define FR_LOOP_HAS_STOP_PIPE (UWSGI_VERSION_BASE > 2 || UWSGI_VERSION_MAJOR > 0 || UWSGI_VERSION_MINOR >= 27)
+
+static struct fr_board_slot *slot;
+
+bool fr_loop_is_usable(void)
+{
+	return !uwsgi.loop && uwsgi.async < 2 && !uwsgi.worker_exec && !uwsgi.worker_exec2;
+}
+
+static bool is_to_stay(void)
+{
+	return __atomic_load_n(&uwsgi.workers[uwsgi.mywid].manage_next_request, __ATOMIC_SEQ_CST);
+}
+
+/*
+ * A thread counts as accepting from before it looks whether to stay until it holds a connection or has given up. So a master
+ * that has told the worker to leave, and then reads zero, knows that no connection will be taken up any more.
+ */
+static bool begin_accepting(void)
+{
+	__atomic_add_fetch(&slot->accepting, 1, __ATOMIC_SEQ_CST);
+	return is_to_stay();
+}
+
+static void end_accepting(void)
+{
+	__atomic_sub_fetch(&slot->accepting, 1, __ATOMIC_SEQ_CST);
+	if (!is_to_stay())
+		fr_wake_master();
+}
+
+static int make_queue(long core)
+{
+	int queue = event_queue_init();
+
+	uwsgi_add_sockets_to_queue(queue, (int)core);
+	event_queue_add_fd_read(queue, slot->leave_fd);
+#if FR_LOOP_HAS_STOP_PIPE
+	event_queue_add_fd_read(queue, uwsgi.loop_stop_pipe[0]);
+#endif
+	if (uwsgi.signal_socket > -1) {
+		event_queue_add_fd_read(queue, uwsgi.signal_socket);
+		event_queue_add_fd_read(queue, uwsgi.my_signal_socket);
+	}
+	return queue;
+}
+
+static void *run_core(void *arg)
+{
+	long core = (long)arg;
+	struct wsgi_request *request = &uwsgi.workers[uwsgi.mywid].cores[core].req;
+	int queue;
+
+	if (uwsgi.threads > 1)
+		uwsgi_setup_thread_req(core, request);
+	queue = make_queue(core);
+	while (begin_accepting()) {
+		int failed;
+
+		wsgi_req_setup(request, (int)core, NULL);
+		failed = wsgi_req_accept(queue, request);
+		end_accepting();
+		if (failed)
+			continue;
+		if (wsgi_req_recv(queue, request))
+			uwsgi_destroy_request(request);
+		else
+			uwsgi_close_request(request);
+	}
+	end_accepting();
+	return NULL;
+}
+
+/* The first thread has left. The others do so, too, each after the request that it is in; the master sees to it that this does not take for ever. */
+static void join_threads(void)
+{
+	fr_board_leave(uwsgi.mywid);
+	for (int core = 1; core < uwsgi.threads; core++)
+		(void)pthread_join(uwsgi.workers[uwsgi.mywid].cores[core].thread_id, NULL);
+}
+
+static void run(void)
+{
+	struct uwsgi_worker *worker = &uwsgi.workers[uwsgi.mywid];
+
+	fr_board_set(&slot->is_loaded, 1);
+	fr_wake_master();
+	if (!fr_board_get(&slot->must_hold) || fr_board_hold(uwsgi.mywid)) {
+		uwsgi_loop_cores_run(run_core);
+		join_threads();
+	}
+	if (worker->shutdown_sockets)
+		uwsgi_shutdown_all_sockets();
+	if (worker->destroy && uwsgi.propagate_touch && uwsgi.workers[0].pid > 0)
+		kill(uwsgi.workers[0].pid, SIGHUP); /* as the end of simple_loop_run does */
+	end_me(0);
+}
+
+void fr_loop_register(void)
+{
+	uwsgi_register_loop(FR_LOOP_NAME, run);
+}
+
+/* uWSGI's handler exits at once if no request is being read, and so drops one that has just been accepted. This one only says what to do. */
+static void leave_on_signal(int signal_number)
+{
+	int saved = errno;
+
+	(void)signal_number;
+	fr_board_leave(uwsgi.mywid);
+	errno = saved;
+}
+
+void fr_loop_take_over(void)
+{
+	slot = fr_board_slot(uwsgi.mywid);
+	fr_board_set(&slot->apps, (uint32_t)uwsgi_apps_cnt);
+	if (!fr_loop_is_usable()) {
+		fr_board_set(&slot->is_loaded, 1);
+		fr_wake_master();
+		return;
+	}
+	uwsgi_unix_signal(SIGHUP, leave_on_signal);
+	uwsgi.loop = FR_LOOP_NAME;
+}
