@@ -18,10 +18,12 @@
 #include "reload/generation.h"
 #include "reload/handover.h"
 #include "reload/loop.h"
+#include "reload/output.h"
 #include "reload/reload.h"
 #include "reload/slots.h"
 #include "reload/wake.h"
 #include "report/sentence.h"
+#include "report/traceback.h"
 #include "watch/baseline.h"
 #include "watch/bytecode.h"
 #include "watch/changes.h"
@@ -477,6 +479,7 @@ static void leave_descriptors_to_master(void)
 		return;
 	fr.is_child = true;
 	fr_wake_close_in_child();
+	fr_output_close_in_child();
 	close(fr_watcher_fd(fr.watcher));
 }
 
@@ -614,11 +617,47 @@ static void watch_first_load(void)
 	look_for_side_effects();
 }
 
+static bool is_own_file(void *ctx, const char *file, size_t file_len)
+{
+	char path[PATH_MAX];
+
+	(void)ctx;
+	if (file_len >= sizeof(path))
+		return false;
+	memcpy(path, file, file_len);
+	path[file_len] = '\0';
+	return fr_watcher_relative(fr.watcher, path) != path;
+}
+
+/* "pages/views.py, line 3: SyntaxError: invalid syntax", or "" */
+static char *name_culprit(const char *output, char *text, size_t text_size)
+{
+	char file[PATH_MAX], error[512], shown_file[256], shown_error[512];
+	struct fr_traceback traceback;
+
+	text[0] = '\0';
+	if (!fr_traceback_find(output, is_own_file, NULL, &traceback) || !traceback.error_len)
+		return text;
+	snprintf(file, sizeof(file), "%.*s", (int)traceback.file_len, traceback.file);
+	snprintf(error, sizeof(error), "%.*s", (int)traceback.error_len, traceback.error);
+	fr_sentence_path(error, shown_error, sizeof(shown_error));
+	fr_sentence_path(fr_watcher_relative(fr.watcher, file), shown_file, sizeof(shown_file));
+	if (traceback.file_len > 0)
+		snprintf(text, text_size, "%s, line %ld: %s", shown_file, traceback.line, shown_error);
+	else
+		snprintf(text, text_size, "%s", shown_error);
+	return text;
+}
+
 static void say_failure(void)
 {
+	char culprit[1024];
+
+	name_culprit(fr_generation_failure_output(), culprit, sizeof(culprit));
 	fr.handover.what[0] = '\0';
-	fr_log("not reloaded: %s; the last good code goes on serving, and the next save is tried\n",
-	       fr_generation_failure());
+	fr_log("not reloaded: %s%s%s%s; the last good code goes on serving, and the next save is "
+	       "tried\n",
+	       fr_generation_failure(), culprit[0] ? " (" : "", culprit, culprit[0] ? ")" : "");
 }
 
 static void say_outcome(const struct fr_reload_times *times)

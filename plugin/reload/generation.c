@@ -8,6 +8,7 @@
 #include "reload/board.h"
 #include "reload/generation.h"
 #include "reload/loop.h"
+#include "reload/output.h"
 #include "reload/wake.h"
 
 extern struct uwsgi_server uwsgi;
@@ -37,6 +38,7 @@ static struct {
 	bool must_start;    /* candidates are wanted, and wait for slots to become free */
 	bool is_switching;  /* the old ones have been told to accept no more; the new ones wait for that */
 	int retries;
+	int failed_wid; /* whose output explains the failure; 0: none */
 	char failure[128];
 } gen;
 
@@ -197,12 +199,13 @@ bool fr_generation_was_lazy(void)
  * uwsgi_respawn_worker has returned in the child. Until uwsgi_worker_run sets its own handlers, those of the master are in force, and they
  * would signal all workers; a candidate that is told to end before it serves just ends.
  */
-__attribute__((noreturn)) static void become_worker(void)
+__attribute__((noreturn)) static void become_worker(int wid)
 {
 	static const int signals[] = {SIGHUP, SIGINT, SIGTERM, SIGQUIT};
 
 	for (size_t i = 0; i < sizeof(signals) / sizeof(*signals); i++)
 		signal(signals[i], SIG_DFL);
+	fr_output_redirect(wid);
 	uwsgi_run();
 	_exit(1);
 }
@@ -210,9 +213,10 @@ __attribute__((noreturn)) static void become_worker(void)
 static void spawn(int wid, int64_t now_ms)
 {
 	fr_board_clear(wid, true);
+	fr_output_begin(wid);
 	uwsgi.workers[wid].apps_cnt = 0;
 	if (uwsgi_respawn_worker(wid))
-		become_worker();
+		become_worker(wid);
 	uwsgi.workers[wid].cheaped = 1; /* if it dies now, nobody respawns it */
 	gen.slots[wid] = (struct slot){.state = SLOT_LOADING, .until_ms = now_ms + gen.timeout_ms};
 }
@@ -225,11 +229,17 @@ static void doom(int wid)
 	gen.slots[wid].state = SLOT_DOOMED;
 }
 
-static void doom_candidates(void)
+/* Shows what the one has printed that explains why; what the others have printed is the same. */
+static void doom_candidates(int shown_wid)
 {
+	if (shown_wid)
+		fr_output_show(shown_wid);
 	for (int wid = 1; wid <= uwsgi.numproc; wid++) {
-		if (gen.slots[wid].state == SLOT_LOADING)
-			doom(wid);
+		if (gen.slots[wid].state != SLOT_LOADING)
+			continue;
+		if (wid != shown_wid)
+			fr_output_forget(wid);
+		doom(wid);
 	}
 }
 
@@ -257,9 +267,10 @@ static void spawn_candidates(int64_t now_ms)
 
 void fr_generation_start(int64_t now_ms)
 {
-	doom_candidates();
+	doom_candidates(0);
 	gen.must_start = true;
 	gen.retries = 0;
+	gen.failed_wid = 0;
 	gen.failure[0] = '\0';
 	spawn_candidates(now_ms);
 }
@@ -267,6 +278,11 @@ void fr_generation_start(int64_t now_ms)
 const char *fr_generation_failure(void)
 {
 	return gen.failure;
+}
+
+const char *fr_generation_failure_output(void)
+{
+	return gen.failed_wid ? fr_output_text(gen.failed_wid) : "";
 }
 
 /* ---- following them ---- */
@@ -295,12 +311,12 @@ static bool has_ended(int wid, int *ret_status)
 }
 
 /*
- * Reaps what is not serving, before uWSGI does: it would log each planned end like an accident. Returns whether a candidate has died;
- * *ret_status says of what.
+ * Reaps what is not serving, before uWSGI does: it would log each planned end like an accident. Returns the slot of a candidate that has
+ * died, or 0; *ret_status says of what.
  */
-static bool reap(int *ret_status)
+static int reap(int *ret_status)
 {
-	bool has_died = false;
+	int died_wid = 0;
 	int status;
 
 	for (int wid = 1; wid <= uwsgi.numproc; wid++) {
@@ -312,16 +328,18 @@ static bool reap(int *ret_status)
 		uwsgi.workers[wid].no_mercy_at = 0;
 		gen.slots[wid].state = SLOT_FREE;
 		if (state == SLOT_LOADING) {
-			has_died = true;
+			died_wid = wid;
 			*ret_status = status;
 		}
 	}
-	return has_died;
+	return died_wid;
 }
 
-static bool fail(int64_t now_ms, int status)
+/* A candidate has died. Returns whether that is the code's fault, and the end of the attempt. */
+static bool fail(int64_t now_ms, int died_wid, int status)
 {
-	doom_candidates();
+	gen.failed_wid = died_wid;
+	doom_candidates(died_wid);
 	if (status >= 0 && WIFSIGNALED(status) &&
 	    (WTERMSIG(status) == SIGKILL || WTERMSIG(status) == SIGTERM) &&
 	    gen.retries++ < FR_GENERATION_RETRIES) {
@@ -341,11 +359,12 @@ static bool has_failed(int64_t now_ms)
 		if (gen.slots[wid].state != SLOT_LOADING)
 			continue;
 		if (fr_board_get(&slot->is_loaded) && fr_board_get(&slot->apps) < gen.apps) {
-			snprintf(gen.failure, sizeof(gen.failure),
-				 "the application did not load: its traceback is above");
+			gen.failed_wid = wid;
+			snprintf(gen.failure, sizeof(gen.failure), "the application did not load");
 			return true;
 		}
 		if (now_ms >= gen.slots[wid].until_ms) {
+			gen.failed_wid = wid;
 			snprintf(gen.failure, sizeof(gen.failure),
 				 "the application had not loaded after %lld s "
 				 "(--fastreload-timeout)",
@@ -372,6 +391,8 @@ static bool are_all_loaded(void)
 /* First half: the old ones accept no more, and from here on uWSGI sees the new ones as the workers, and respawns those. */
 static void begin_switch(int64_t now_ms)
 {
+	bool is_shown = false; /* what it printed while it loaded, once */
+
 	for (int wid = 1; wid <= uwsgi.numproc; wid++) {
 		struct uwsgi_worker *worker = &uwsgi.workers[wid];
 
@@ -384,6 +405,11 @@ static void begin_switch(int64_t now_ms)
 		} else if (gen.slots[wid].state == SLOT_LOADING) {
 			worker->cheaped = 0;
 			gen.slots[wid].state = SLOT_SERVING;
+			if (!is_shown)
+				fr_output_show(wid);
+			else
+				fr_output_forget(wid);
+			is_shown = true;
 			gen.apps = fr_board_get(&fr_board_slot(wid)->apps);
 		}
 	}
@@ -473,19 +499,19 @@ static int64_t next_look(void)
 }
 
 /* The candidates' part of a turn. */
-static enum fr_generation_state follow_candidates(int64_t now_ms, bool has_died, int status)
+static enum fr_generation_state follow_candidates(int64_t now_ms, int died_wid, int status)
 {
 	if (gen.must_start)
 		spawn_candidates(now_ms);
-	if (has_died) {
+	if (died_wid) {
 		describe_death(status);
-		if (fail(now_ms, status))
+		if (fail(now_ms, died_wid, status))
 			return FR_GENERATION_FAILED;
 	}
 	if (count(SLOT_LOADING) == 0)
 		return gen.must_start ? FR_GENERATION_LOADING : FR_GENERATION_IDLE;
 	if (has_failed(now_ms)) {
-		doom_candidates();
+		doom_candidates(gen.failed_wid);
 		return FR_GENERATION_FAILED;
 	}
 	if (are_all_loaded())
@@ -497,16 +523,17 @@ enum fr_generation_state fr_generation_step(int64_t now_ms, int64_t *ret_wake_ms
 {
 	enum fr_generation_state state = FR_GENERATION_LOADING;
 	int status = -1;
-	bool has_died;
+	int died_wid;
 
 	*ret_wake_ms = -1;
 	if (!gen.wanted)
 		return FR_GENERATION_IDLE;
 	learn_apps();
-	has_died = reap(&status);
+	fr_output_drain();
+	died_wid = reap(&status);
 	end_mercy(now_ms);
 	if (!gen.is_switching)
-		state = follow_candidates(now_ms, has_died, status);
+		state = follow_candidates(now_ms, died_wid, status);
 	if (gen.is_switching) {
 		if (have_old_let_go()) {
 			end_switch();

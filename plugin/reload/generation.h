@@ -59,4 +59,7 @@ bool fr_generation_is_switching(void);
 /* What became of the candidates that failed, as the end of a sentence; valid until the next start. */
 const char *fr_generation_failure(void);
 
+/* What the candidate that failed has printed; valid until the next start. */
+const char *fr_generation_failure_output(void);
+
 #endif

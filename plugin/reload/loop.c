@@ -5,6 +5,7 @@
 
 #include "reload/board.h"
 #include "reload/loop.h"
+#include "reload/output.h"
 #include "reload/wake.h"
 
 extern struct uwsgi_server uwsgi;
@@ -127,6 +128,7 @@ static void leave_on_signal(int signal_number)
 
 void fr_loop_take_over(void)
 {
+	fr_output_restore();
 	slot = fr_board_slot(uwsgi.mywid);
 	fr_board_set(&slot->apps, (uint32_t)uwsgi_apps_cnt);
 	if (!fr_loop_is_usable()) {

@@ -5,6 +5,7 @@
 
 #include "reload/board.h"
 #include "reload/loop.h"
+#include "reload/output.h"
 #include "reload/reload.h"
 #include "reload/slots.h"
 #include "reload/strategy.h"
@@ -47,6 +48,8 @@ int fr_reload_open(void)
 
 	if (!error)
 		error = fr_board_open(uwsgi.numproc);
+	if (!error)
+		error = fr_output_open(uwsgi.numproc);
 	if (!error && fr_loop_is_usable())
 		fr_loop_register();
 	return error;

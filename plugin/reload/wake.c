@@ -98,6 +98,16 @@ unsigned fr_wake_collect(void)
 	return reasons;
 }
 
+void fr_wake_watch_output(int fd)
+{
+	(void)add(fd, FR_WAKE_OUTPUT); /* at worst it is read in the next turn that comes anyway */
+}
+
+void fr_wake_unwatch_output(int fd)
+{
+	(void)epoll_ctl(wake.queue, EPOLL_CTL_DEL, fd, NULL);
+}
+
 static void follow(int place, pid_t pid)
 {
 	struct fr_followed *followed = &wake.followed[place];

@@ -19,7 +19,8 @@ enum fr_wake_reason {
 	FR_WAKE_WATCHER = 1 << 0, /* the watcher's descriptor is readable */
 	FR_WAKE_TIMER = 1 << 1,	  /* the time given to fr_wake_at has come */
 	FR_WAKE_WORKER = 1 << 2,  /* a worker has called fr_wake_master */
-	FR_WAKE_DEATH = 1 << 3,	  /* a followed process has ended; uWSGI reaps it in this turn */
+	FR_WAKE_OUTPUT = 1 << 3,  /* a descriptor given to fr_wake_watch_output is readable */
+	FR_WAKE_DEATH = 1 << 5,	  /* a followed process has ended; uWSGI reaps it in this turn */
 };
 
 /* Opens the descriptors, before any worker is forked. 0 or a negative errno. */
@@ -30,6 +31,10 @@ int fr_wake_join(int watcher_fd);
 
 /* Which of them are ready? Drains the timer and the workers' signal; the watcher's descriptor is for the caller to drain. Never blocks. */
 unsigned fr_wake_collect(void);
+
+/* Wakes the master when a candidate prints something; the caller drains it. */
+void fr_wake_watch_output(int fd);
+void fr_wake_unwatch_output(int fd);
 
 /* Follows the workers and mules that there are now, and the extra process `other` (0: none). Cheap when nothing changed. */
 void fr_wake_follow(int other);

@@ -149,6 +149,13 @@ void fr_scan_facts(int dirfd, const char *name, struct fr_folder_facts *ret_fact
 	};
 }
 
+static bool is_root(const struct fr_scan *scan, const char *path)
+{
+	const char *rest;
+
+	return fr_tree_root_of(scan->tree, path, &rest) && *rest == '\0';
+}
+
 bool fr_scan_enters(const struct fr_scan *scan, const char *path, const char *relative)
 {
 	struct fr_folder_facts facts;
@@ -156,7 +163,7 @@ bool fr_scan_enters(const struct fr_scan *scan, const char *path, const char *re
 
 	fr_scan_facts(AT_FDCWD, path, &facts);
 	fr_rules_judge_folder(scan->rules, relative, &facts, &verdict);
-	return verdict.counts;
+	return verdict.counts && !is_root(scan, path);
 }
 
 static void meet_folder(struct fr_scan *scan, const char *name)
@@ -165,8 +172,9 @@ static void meet_folder(struct fr_scan *scan, const char *name)
 	struct fr_folder_facts facts;
 	struct fr_verdict verdict;
 	const char *relative;
+	const char *path = fr_tree_path_in(scan->tree, scan->folder, name, &relative);
 
-	if (!fr_tree_path_in(scan->tree, scan->folder, name, &relative))
+	if (!path || is_root(scan, path))
 		return;
 	fr_scan_facts(dirfd(scan->dir), name, &facts);
 	fr_rules_judge_folder(scan->rules, relative, &facts, &verdict);

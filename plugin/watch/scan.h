@@ -47,7 +47,10 @@ bool fr_scan_is_busy(const struct fr_scan *scan);
 /* Looks up what the rules want to know of the folder `name`, relative to dirfd. */
 void fr_scan_facts(int dirfd, const char *name, struct fr_folder_facts *ret_facts);
 
-/* Do the rules enter the folder at path (relative: the part below the root), as the disk has it now? */
+/*
+ * Is the folder at path (relative: the part below the root) entered from the one above, as the disk has it now? By the rules, and unless it is a
+ * root itself: no file is in the tree twice.
+ */
 bool fr_scan_enters(const struct fr_scan *scan, const char *path, const char *relative);
 
 /* Must be called before a folder is removed from the tree or given up: stops listing it. Constant time. */

@@ -1,0 +1,629 @@
+/*
+ * The watcher on a real disk. What can be said as a script is in tests/scenarios, one sentence a file, and runs against every backend;
+ * here is what needs a process, a limit or a clock.
+ *
+ * Not tested: file systems whose readdir(3) does not tell types (DT_UNKNOWN); there is none that every machine has.
+ */
+#include <check.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <glob.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "allocator.h"
+#include "decide/rules.h"
+#include "disk.h"
+#include "scenario.h"
+#include "watch/source.h"
+#include "watch/tree.h"
+#include "world.h"
+
+/* Every backend must come to the same. */
+static const struct fr_source_ops *const backends[] = {&fr_inotify_ops};
+
+static struct fr_world world;
+static glob_t scripts;
+static char (*script_names)[NAME_MAX + 1]; /* Check borrows them until the end */
+
+static void setup(void)
+{
+	fr_world_init(&world, &fr_inotify_ops);
+}
+
+static void teardown(void)
+{
+	fr_world_clear(&world);
+}
+
+static const char *in_root(const char *name)
+{
+	return fr_disk_at(world.root, name);
+}
+
+/* ---- scripts ---- */
+
+START_TEST(test_scenario)
+{
+	for (size_t i = 0; i < sizeof(backends) / sizeof(*backends); i++)
+		fr_scenario_run(scripts.gl_pathv[_i], backends[i]);
+}
+END_TEST
+
+/* ---- processes ---- */
+
+START_TEST(test_child_frees_its_copy_and_parent_still_watches)
+{
+	int status;
+	pid_t child;
+
+	fr_disk_mkdir(in_root("a"));
+	ck_assert_int_eq(fr_world_arm(&world, false), 0);
+	child = fork();
+	if (child == 0) {
+		fr_watcher_free(world.watcher);
+		_exit(0);
+	}
+	ck_assert_int_eq(waitpid(child, &status, 0), child);
+	ck_assert_int_eq(status, 0);
+	fr_disk_write(in_root("a/x.py"), "one");
+	fr_world_look(&world);
+	ck_assert_int_eq(fr_world_change_of(&world, in_root("a/x.py")), FR_CHANGE_ADDED);
+}
+END_TEST
+
+START_TEST(test_child_steps_and_takes_no_event)
+{
+	int status;
+	pid_t child;
+
+	ck_assert_int_eq(fr_world_arm(&world, false), 0);
+	fr_disk_write(in_root("x.py"), "one");
+	child = fork();
+	if (child == 0)
+		_exit(fr_watcher_step(world.watcher));
+	ck_assert_int_eq(waitpid(child, &status, 0), child);
+	ck_assert_int_eq(status, 0);
+	fr_world_look(&world);
+	ck_assert_uint_eq(world.changes_len, 1);
+}
+END_TEST
+
+START_TEST(test_child_that_becomes_the_owner_reads)
+{
+	int status;
+	pid_t child;
+
+	ck_assert_int_eq(fr_world_arm(&world, false), 0);
+	fr_disk_write(in_root("x.py"), "one");
+	child = fork();
+	if (child == 0) {
+		fr_watcher_own(world.watcher);
+		while (fr_watcher_step(world.watcher))
+			continue;
+		_exit(fr_watcher_verify(world.watcher, in_root("x.py"), true, true));
+	}
+	ck_assert_int_eq(waitpid(child, &status, 0), child);
+	ck_assert_int_eq(WEXITSTATUS(status), FR_CHANGE_ADDED);
+}
+END_TEST
+
+START_TEST(test_descriptor_closes_at_exec)
+{
+	ck_assert_int_ne(fcntl(fr_watcher_fd(world.watcher), F_GETFD) & FD_CLOEXEC, 0);
+	ck_assert_int_ne(fcntl(fr_watcher_fd(world.watcher), F_GETFL) & O_NONBLOCK, 0);
+}
+END_TEST
+
+static size_t open_descriptors(void)
+{
+	size_t count = 0;
+
+	for (int fd = 0; fd < 256; fd++)
+		count += fcntl(fd, F_GETFD) >= 0;
+	return count;
+}
+
+START_TEST(test_descriptors_are_all_given_back)
+{
+	size_t before;
+
+	ck_assert_int_eq(fr_world_arm(&world, false), 0);
+	before = open_descriptors();
+	for (int i = 0; i < 10; i++) {
+		fr_disk_mkdir(in_root("a/b/c"));
+		fr_world_look(&world);
+		ck_assert_int_eq(fr_disk_remove(in_root("a")), 0);
+		fr_watcher_rescan(world.watcher);
+		fr_world_look(&world);
+	}
+	ck_assert_uint_eq(open_descriptors(), before);
+}
+END_TEST
+
+/* Bug: as long as somebody wrote without a pause, a step always said that there was more, and nothing was ever decided. */
+START_TEST(test_writer_without_a_pause_does_not_look_like_more_to_do)
+{
+	unsigned busy = 0;
+	pid_t child;
+
+	ck_assert_int_eq(fr_world_arm(&world, false), 0);
+	child = fork();
+	if (child == 0) {
+		int a = open(in_root("a.log"), O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
+		int b = open(in_root("b.log"), O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
+
+		while (pwrite(a, "x", 1, 0) == 1 && pwrite(b, "x", 1, 0) == 1)
+			continue;
+		_exit(1);
+	}
+	for (int i = 0; i < 200; i++) {
+		struct pollfd waiting = {.fd = fr_watcher_fd(world.watcher), .events = POLLIN};
+
+		ck_assert_int_eq(poll(&waiting, 1, 5000), 1);
+		busy += fr_watcher_step(world.watcher);
+	}
+	ck_assert_int_eq(kill(child, SIGKILL), 0);
+	ck_assert_int_eq(waitpid(child, NULL, 0), child);
+	ck_assert_uint_lt(busy, 100);
+}
+END_TEST
+
+/* ---- permissions and limits ---- */
+
+/* Runs the check as a user who is not root. Its exit status says how many expectations failed. */
+static void run_unprivileged(int (*check)(void))
+{
+	int status;
+	pid_t child;
+
+	if (geteuid() == 0)
+		ck_assert_int_eq(chmod(world.top, 0755), 0);
+	child = fork();
+	if (child == 0) {
+		if (geteuid() == 0 && (setgid(65534) < 0 || setuid(65534) < 0))
+			_exit(99);
+		fr_watcher_own(world.watcher);
+		_exit(check());
+	}
+	ck_assert_int_eq(waitpid(child, &status, 0), child);
+	ck_assert_msg(WIFEXITED(status) && WEXITSTATUS(status) == 0, "status %x", status);
+}
+
+static int arm_beside_an_unreadable_folder(void)
+{
+	if (fr_watcher_arm(world.watcher) != -EACCES)
+		return 1;
+	if (world.troubles != 1 || world.last_trouble != -EACCES)
+		return 2;
+	return fr_watcher_files(world.watcher) == 1 ? 0 : 3;
+}
+
+START_TEST(test_unreadable_folder_is_named_once_and_the_rest_is_watched)
+{
+	fr_disk_mkdir(in_root("locked"));
+	fr_disk_mkdir(in_root("open"));
+	fr_disk_write(in_root("locked/a.py"), "one");
+	fr_disk_write(in_root("open/b.py"), "one");
+	ck_assert_int_eq(chmod(in_root("locked"), 0), 0);
+	run_unprivileged(arm_beside_an_unreadable_folder);
+	ck_assert_int_eq(chmod(in_root("locked"), 0755), 0);
+}
+END_TEST
+
+static int arm_and_wait_for_permission(void)
+{
+	const char *path = in_root("locked/a.py");
+
+	if (fr_watcher_arm(world.watcher) != -EACCES)
+		return 1;
+	if (chmod(in_root("locked"), 0755) < 0)
+		return 2;
+	while (fr_watcher_step(world.watcher))
+		continue;
+	return fr_watcher_verify(world.watcher, path, true, true) == FR_CHANGE_ADDED ? 0 : 3;
+}
+
+/* Bug: a folder that could not be read at the start was never looked at again. */
+START_TEST(test_folder_that_becomes_readable_is_entered)
+{
+	fr_disk_mkdir(in_root("locked"));
+	fr_disk_write(in_root("locked/a.py"), "one");
+	ck_assert_int_eq(chmod(in_root("locked"), 0), 0);
+	if (geteuid() == 0)
+		ck_assert_int_eq(chown(in_root("locked"), 65534, 65534), 0);
+	run_unprivileged(arm_and_wait_for_permission);
+}
+END_TEST
+
+START_TEST(test_no_descriptor_left_is_explained)
+{
+	struct rlimit before, none;
+	struct fr_watcher *watcher = NULL;
+	const struct fr_watcher_hooks hooks = {0};
+	char text[512];
+	int error;
+
+	ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &before), 0);
+	none = before;
+	none.rlim_cur = 0;
+	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &none), 0);
+	error = fr_watcher_new(world.rules, &fr_inotify_ops, &hooks, NULL, &watcher);
+	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &before), 0);
+	ck_assert_int_eq(error, -EMFILE);
+	ck_assert_ptr_null(watcher);
+	fr_watcher_explain(NULL, &fr_inotify_ops, error, text, sizeof(text));
+	ck_assert_ptr_nonnull(strstr(text, "fs.inotify.max_user_instances"));
+}
+END_TEST
+
+START_TEST(test_limit_of_watches_is_explained_with_its_value)
+{
+	char text[512];
+
+	ck_assert_int_eq(fr_world_arm(&world, false), 0);
+	fr_watcher_explain(world.watcher, &fr_inotify_ops, -ENOSPC, text, sizeof(text));
+	ck_assert_ptr_nonnull(strstr(text, "fs.inotify.max_user_watches is "));
+	ck_assert_ptr_nonnull(strstr(text, "1 are needed"));
+	ck_assert_ptr_null(strstr(text, "-1"));
+}
+END_TEST
+
+START_TEST(test_path_beyond_the_system_s_limit_is_trouble_and_not_cut)
+{
+	char name[201] = "";
+	int at = open(world.root, O_RDONLY | O_DIRECTORY | O_CLOEXEC), deeper;
+
+	memset(name, 'd', sizeof(name) - 1);
+	for (int i = 0; i < 22; i++) {
+		ck_assert_int_eq(mkdirat(at, name, 0777), 0);
+		deeper = openat(at, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		ck_assert_int_ge(deeper, 0);
+		close(at);
+		at = deeper;
+	}
+	close(at);
+	ck_assert_int_eq(fr_world_arm(&world, false), -ENAMETOOLONG);
+	ck_assert_uint_eq(world.troubles, 1);
+	/* Too deep for nftw(3) to remove by its path, too: take it apart from within. */
+	for (int i = 0; i < 22; i++) {
+		ck_assert_int_eq(rename(fr_disk_at(in_root(name), name), in_root("next")),
+				 i < 21 ? 0 : -1);
+		ck_assert_int_eq(rmdir(in_root(name)), 0);
+		if (i < 21)
+			ck_assert_int_eq(rename(in_root("next"), in_root(name)), 0);
+	}
+}
+END_TEST
+
+/* ---- large and deep ---- */
+
+START_TEST(test_deep_tree_is_watched_to_its_end)
+{
+	char path[PATH_MAX];
+	size_t used = (size_t)snprintf(path, sizeof(path), "%s", world.root);
+
+	while (used < PATH_MAX - 16)
+		used += (size_t)snprintf(path + used, sizeof(path) - used, "/d");
+	fr_disk_mkdir(path);
+	ck_assert_int_eq(fr_world_arm(&world, true), 0);
+	snprintf(path + used, sizeof(path) - used, "/x.py");
+	fr_disk_write(path, "one");
+	fr_world_look(&world);
+	ck_assert_int_eq(fr_world_change_of(&world, path), FR_CHANGE_ADDED);
+	ck_assert_int_eq(fr_disk_remove(in_root("d")), 0);
+	fr_world_look(&world);
+	ck_assert_int_eq(fr_world_change_of(&world, path), FR_CHANGE_REMOVED);
+	ck_assert_uint_eq(fr_watcher_folders(world.watcher), 1);
+}
+END_TEST
+
+static void make_files(const char *folder, int len)
+{
+	char name[32];
+
+	for (int i = 0; i < len; i++) {
+		snprintf(name, sizeof(name), "f%d.py", i);
+		fr_disk_write(fr_disk_at(folder, name), "");
+	}
+}
+
+START_TEST(test_folder_with_many_files_is_counted_and_then_gone)
+{
+	const char *folder = in_root("many");
+
+	ck_assert_int_eq(fr_world_arm(&world, false), 0);
+	fr_disk_mkdir(folder);
+	make_files(folder, 5000);
+	fr_world_look(&world);
+	ck_assert_uint_eq(world.changes_len, 5000);
+	ck_assert_uint_eq(fr_watcher_files(world.watcher), 5000);
+	ck_assert_int_eq(fr_disk_remove(folder), 0);
+	fr_world_look(&world);
+	ck_assert_uint_eq(world.changes_len, 5000);
+	ck_assert_uint_eq(fr_watcher_files(world.watcher), 0);
+	ck_assert_uint_eq(fr_watcher_folders(world.watcher), 1);
+}
+END_TEST
+
+START_TEST(test_one_step_lists_a_bounded_number_of_entries)
+{
+	ck_assert_int_eq(fr_world_arm(&world, false), 0);
+	make_files(world.root, 2500);
+	fr_world_look(&world);
+	fr_watcher_rescan(world.watcher);
+	ck_assert(fr_watcher_step(world.watcher));
+	ck_assert(!fr_watcher_step(world.watcher));
+}
+END_TEST
+
+/* ---- what is known of contents ---- */
+
+START_TEST(test_storm_without_hashes_believes_times)
+{
+	const char *path = in_root("a.py");
+
+	fr_disk_write(path, "one");
+	ck_assert_int_eq(fr_world_arm(&world, true), 0);
+	ck_assert_int_eq(fr_watcher_verify(world.watcher, path, true, false), FR_CHANGE_NONE);
+	usleep(60000);
+	ck_assert_int_eq(fr_watcher_verify(world.watcher, path, true, true), FR_CHANGE_NONE);
+	fr_disk_write(path, "one");
+	ck_assert_int_eq(fr_watcher_verify(world.watcher, path, true, false), FR_CHANGE_MODIFIED);
+	ck_assert_int_eq(fr_watcher_verify(world.watcher, path, true, true), FR_CHANGE_NONE);
+	fr_disk_write(path, "one");
+	ck_assert_int_eq(fr_watcher_verify(world.watcher, path, true, true), FR_CHANGE_NONE);
+	fr_disk_write(path, "two");
+	ck_assert_int_eq(fr_watcher_verify(world.watcher, path, true, true), FR_CHANGE_MODIFIED);
+}
+END_TEST
+
+START_TEST(test_file_outside_of_all_roots_is_no_change)
+{
+	fr_disk_write(fr_disk_at(world.outside, "a.py"), "one");
+	ck_assert_int_eq(fr_world_arm(&world, true), 0);
+	ck_assert_int_eq(fr_watcher_verify(world.watcher, fr_disk_at(world.outside, "a.py"), true, true),
+			 FR_CHANGE_NONE);
+	ck_assert_int_eq(fr_watcher_verify(world.watcher, "/", true, true), FR_CHANGE_NONE);
+	ck_assert_int_eq(fr_watcher_verify(world.watcher, world.root, true, true), FR_CHANGE_NONE);
+}
+END_TEST
+
+START_TEST(test_path_is_shown_below_its_root)
+{
+	ck_assert_str_eq(fr_watcher_relative(world.watcher, in_root("a/b.py")), "a/b.py");
+	ck_assert_str_eq(fr_watcher_relative(world.watcher, "/elsewhere/b.py"), "/elsewhere/b.py");
+}
+END_TEST
+
+START_TEST(test_root_that_was_added_twice_is_one)
+{
+	ck_assert_int_eq(fr_watcher_add_root(world.watcher, world.root), 0);
+	ck_assert_int_eq(fr_world_arm(&world, false), 0);
+	ck_assert_uint_eq(fr_watcher_folders(world.watcher), 1);
+}
+END_TEST
+
+/* ---- a fake source: what no kernel does on demand ---- */
+
+static struct fr_node *reported_folder;
+static enum fr_hint reported_hint;
+static bool is_full;
+
+static int fake_open(struct fr_source **ret_source)
+{
+	*ret_source = NULL;
+	return 0;
+}
+
+static int fake_add(struct fr_source *source, struct fr_node *folder, const char *path)
+{
+	if (is_full)
+		return -ENOSPC;
+	reported_folder = folder;
+	folder->watch = 1;
+	return 0;
+}
+
+static void fake_remove(struct fr_source *source, struct fr_node *folder)
+{
+	folder->watch = -1;
+}
+
+static int fake_fd(const struct fr_source *source)
+{
+	return -1;
+}
+
+static int fake_step(struct fr_source *source, fr_source_report *report, void *ctx)
+{
+	if (reported_folder)
+		report(ctx, reported_folder, "x.py", reported_hint);
+	reported_folder = NULL;
+	return 0;
+}
+
+static void fake_own(struct fr_source *source)
+{
+}
+
+static void fake_close(struct fr_source *source)
+{
+}
+
+static void fake_explain(int error, unsigned long wanted, char *text, unsigned long text_size)
+{
+	snprintf(text, text_size, "%d of %lu", error, wanted);
+}
+
+static const struct fr_source_ops fake_ops = {
+	.name = "fake",
+	.open = fake_open,
+	.add = fake_add,
+	.remove = fake_remove,
+	.fd = fake_fd,
+	.step = fake_step,
+	.own = fake_own,
+	.close = fake_close,
+	.explain = fake_explain,
+};
+
+static void setup_fake(void)
+{
+	is_full = false;
+	reported_folder = NULL;
+	fr_world_init(&world, &fake_ops);
+}
+
+START_TEST(test_hint_about_a_file_is_noted_and_verified)
+{
+	ck_assert_int_eq(fr_world_arm(&world, false), 0);
+	fr_disk_write(in_root("x.py"), "one");
+	reported_hint = FR_HINT_MOVED_HERE;
+	fr_world_look(&world);
+	ck_assert_int_eq(fr_world_change_of(&world, in_root("x.py")), FR_CHANGE_ADDED);
+}
+END_TEST
+
+START_TEST(test_full_source_is_trouble_for_each_folder_and_all_is_counted)
+{
+	is_full = true;
+	fr_disk_mkdir(in_root("a/b"));
+	fr_disk_write(in_root("a/b/x.py"), "one");
+	ck_assert_int_eq(fr_world_arm(&world, false), -ENOSPC);
+	ck_assert_uint_eq(world.troubles, 3);
+	ck_assert_uint_eq(fr_watcher_files(world.watcher), 1);
+	is_full = false;
+	fr_watcher_rescan(world.watcher);
+	fr_world_look(&world);
+	ck_assert_uint_eq(world.troubles, 3);
+	ck_assert_uint_eq(world.changes_len, 0);
+}
+END_TEST
+
+/* ---- out of memory ---- */
+
+/* One life of a watcher in which allocation number n fails. Returns whether one has failed. */
+static bool live_with_failure(unsigned n)
+{
+	const char *path = in_root("a/b/x.py"), *late = in_root("late.py");
+	bool has_failed;
+
+	world.last_trouble = 0;
+	fr_allocator_fail_once(n);
+	if (fr_watcher_add_root(world.watcher, world.outside) == 0)
+		(void)fr_watcher_arm(world.watcher);
+	while (fr_watcher_step(world.watcher))
+		continue;
+	(void)fr_watcher_verify(world.watcher, path, true, true);
+	has_failed = fr_allocator_has_failed();
+	fr_allocator_fail_once(0);
+
+	/* Memory has come back: so does all that was missed. */
+	fr_watcher_rescan(world.watcher);
+	fr_world_look(&world);
+	fr_disk_write(late, "one");
+	fr_world_look(&world);
+	ck_assert_int_eq(fr_world_change_of(&world, late), FR_CHANGE_ADDED);
+	fr_disk_write(path, "two");
+	fr_world_look(&world);
+	ck_assert_int_eq(fr_world_change_of(&world, path), FR_CHANGE_MODIFIED);
+	return has_failed;
+}
+
+START_TEST(test_any_allocation_fails_and_a_rescan_makes_it_good)
+{
+	bool has_failed = true;
+
+	for (unsigned n = 1; has_failed; n++) {
+		fr_disk_mkdir(in_root("a/b"));
+		fr_disk_write(in_root("a/b/x.py"), "one");
+		fr_disk_write(in_root("y.py"), "one");
+		has_failed = live_with_failure(n);
+		ck_assert(has_failed || n > 5);
+		fr_world_clear(&world);
+		fr_world_init(&world, &fr_inotify_ops);
+	}
+}
+END_TEST
+
+START_TEST(test_watcher_new_fails_at_any_allocation_and_leaves_nothing)
+{
+	const struct fr_watcher_hooks hooks = {0};
+	struct fr_watcher *watcher = NULL;
+	size_t before = open_descriptors();
+	int error = -ENOMEM;
+
+	for (unsigned n = 1; error; n++) {
+		fr_allocator_fail_once(n);
+		error = fr_watcher_new(world.rules, &fr_inotify_ops, &hooks, NULL, &watcher);
+		fr_allocator_fail_once(0);
+		ck_assert(error == 0 || error == -ENOMEM);
+		ck_assert((watcher != NULL) == (error == 0));
+	}
+	fr_watcher_free(watcher);
+	fr_watcher_free(NULL);
+	ck_assert_uint_eq(open_descriptors(), before);
+}
+END_TEST
+
+static void add_scripts(Suite *suite)
+{
+	ck_assert_int_eq(glob(FR_TESTS_DIR "/scenarios/*.txt", 0, NULL, &scripts), 0);
+	script_names = calloc(scripts.gl_pathc, sizeof(*script_names));
+	ck_assert_ptr_nonnull(script_names);
+	for (size_t i = 0; i < scripts.gl_pathc; i++) {
+		const char *file = strrchr(scripts.gl_pathv[i], '/') + 1;
+		TCase *tcase = tcase_create(script_names[i]);
+
+		snprintf(script_names[i], sizeof(script_names[i]), "%.*s", (int)strcspn(file, "."), file);
+		tcase_set_timeout(tcase, 20);
+		tcase_add_loop_test(tcase, test_scenario, (int)i, (int)i + 1);
+		suite_add_tcase(suite, tcase);
+	}
+}
+
+Suite *fr_check_watcher_suite(void)
+{
+	Suite *suite = suite_create("watcher");
+	TCase *inotify = tcase_create("inotify");
+	TCase *fake = tcase_create("fake source");
+
+	add_scripts(suite);
+	tcase_set_timeout(inotify, 60);
+	tcase_add_checked_fixture(inotify, setup, teardown);
+	tcase_add_test(inotify, test_child_frees_its_copy_and_parent_still_watches);
+	tcase_add_test(inotify, test_child_steps_and_takes_no_event);
+	tcase_add_test(inotify, test_child_that_becomes_the_owner_reads);
+	tcase_add_test(inotify, test_descriptor_closes_at_exec);
+	tcase_add_test(inotify, test_descriptors_are_all_given_back);
+	tcase_add_test(inotify, test_writer_without_a_pause_does_not_look_like_more_to_do);
+	tcase_add_test(inotify, test_unreadable_folder_is_named_once_and_the_rest_is_watched);
+	tcase_add_test(inotify, test_folder_that_becomes_readable_is_entered);
+	tcase_add_test(inotify, test_no_descriptor_left_is_explained);
+	tcase_add_test(inotify, test_limit_of_watches_is_explained_with_its_value);
+	tcase_add_test(inotify, test_path_beyond_the_system_s_limit_is_trouble_and_not_cut);
+	tcase_add_test(inotify, test_deep_tree_is_watched_to_its_end);
+	tcase_add_test(inotify, test_folder_with_many_files_is_counted_and_then_gone);
+	tcase_add_test(inotify, test_one_step_lists_a_bounded_number_of_entries);
+	tcase_add_test(inotify, test_storm_without_hashes_believes_times);
+	tcase_add_test(inotify, test_file_outside_of_all_roots_is_no_change);
+	tcase_add_test(inotify, test_path_is_shown_below_its_root);
+	tcase_add_test(inotify, test_root_that_was_added_twice_is_one);
+	tcase_add_test(inotify, test_any_allocation_fails_and_a_rescan_makes_it_good);
+	tcase_add_test(inotify, test_watcher_new_fails_at_any_allocation_and_leaves_nothing);
+	suite_add_tcase(suite, inotify);
+
+	tcase_add_checked_fixture(fake, setup_fake, teardown);
+	tcase_add_test(fake, test_hint_about_a_file_is_noted_and_verified);
+	tcase_add_test(fake, test_full_source_is_trouble_for_each_folder_and_all_is_counted);
+	suite_add_tcase(suite, fake);
+	return suite;
+}

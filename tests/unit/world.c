@@ -1,0 +1,161 @@
+/*
+ * world: a watched folder on a real disk. See world.h.
+ */
+#include <check.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+
+#include "decide/batch.h"
+#include "decide/rules.h"
+#include "disk.h"
+#include "watch/baseline.h"
+#include "world.h"
+
+static void take_note(void *ctx, const char *path, enum fr_hint hint)
+{
+	static const enum fr_batch_hint translated[] = {
+		[FR_HINT_WRITING] = FR_BATCH_WRITING,
+		[FR_HINT_WRITTEN] = FR_BATCH_WRITTEN,
+		[FR_HINT_ATTRIB] = FR_BATCH_ATTRIB,
+		[FR_HINT_GONE] = FR_BATCH_GONE,
+	};
+	struct fr_world *world = ctx;
+
+	ck_assert_int_le(hint, FR_HINT_GONE);
+	fr_batch_note(world->batch, path, translated[hint], 0);
+}
+
+static void take_trouble(void *ctx, const char *path, int error)
+{
+	struct fr_world *world = ctx;
+
+	world->troubles++;
+	world->last_trouble = error;
+}
+
+static void take_loss(void *ctx)
+{
+	struct fr_world *world = ctx;
+
+	world->losses++;
+}
+
+static const struct fr_watcher_hooks hooks = {
+	.note = take_note,
+	.trouble = take_trouble,
+	.lost = take_loss,
+};
+
+void fr_world_init(struct fr_world *world, const struct fr_source_ops *ops)
+{
+	const struct fr_batch_times times = {0};
+
+	*world = (struct fr_world){.ops = ops, .top = fr_disk_new()};
+	snprintf(world->root, sizeof(world->root), "%s", fr_disk_at(world->top, "above/root"));
+	snprintf(world->outside, sizeof(world->outside), "%s", fr_disk_at(world->top, "outside"));
+	fr_disk_mkdir(world->root);
+	fr_disk_mkdir(world->outside);
+	ck_assert_int_eq(fr_rules_new(&world->rules), 0);
+	ck_assert_int_eq(fr_batch_new(&times, &world->batch), 0);
+	ck_assert_int_eq(fr_watcher_new(world->rules, ops, &hooks, world, &world->watcher), 0);
+	ck_assert_int_eq(fr_watcher_add_root(world->watcher, world->root), 0);
+}
+
+static void forget_changes(struct fr_world *world)
+{
+	for (size_t i = 0; i < world->changes_len; i++)
+		free(world->changes[i].path);
+	free(world->changes);
+	world->changes = NULL;
+	world->changes_len = 0;
+}
+
+void fr_world_clear(struct fr_world *world)
+{
+	forget_changes(world);
+	fr_watcher_free(world->watcher);
+	fr_batch_free(world->batch);
+	fr_rules_free(world->rules);
+	fr_disk_free(world->top);
+	*world = (struct fr_world){0};
+}
+
+static void read_baseline(struct fr_world *world)
+{
+	struct fr_tree *tree = fr_watcher_tree(world->watcher);
+	struct fr_baseline *baseline;
+	int status;
+
+	ck_assert_int_eq(fr_baseline_start(tree, &baseline), 0);
+	if (!baseline)
+		return;
+	ck_assert_int_eq(waitpid(fr_baseline_pid(baseline), &status, 0), fr_baseline_pid(baseline));
+	ck_assert_int_eq(status, 0);
+	fr_baseline_finish(baseline, tree);
+	fr_baseline_free(baseline);
+}
+
+int fr_world_arm(struct fr_world *world, bool with_baseline)
+{
+	int error = fr_watcher_arm(world->watcher);
+
+	if (with_baseline)
+		read_baseline(world);
+	return error;
+}
+
+void fr_world_settle(struct fr_world *world)
+{
+	struct pollfd waiting = {.fd = fr_watcher_fd(world->watcher), .events = POLLIN};
+
+	do {
+		while (fr_watcher_step(world->watcher))
+			continue;
+	} while (poll(&waiting, 1, 0) > 0);
+}
+
+static void add_change(struct fr_world *world, const char *path, enum fr_change_kind kind)
+{
+	size_t len = world->changes_len;
+
+	world->changes = realloc(world->changes, (len + 1) * sizeof(*world->changes));
+	ck_assert_ptr_nonnull(world->changes);
+	world->changes[len] = (struct fr_world_change){strdup(path), kind};
+	world->changes_len = len + 1;
+}
+
+void fr_world_look(struct fr_world *world)
+{
+	bool has_overflowed;
+
+	forget_changes(world);
+	fr_world_settle(world);
+	while (fr_batch_deadline_ms(world->batch) >= 0) {
+		struct fr_batch_item *items;
+		size_t len = fr_batch_take(world->batch, &items, &has_overflowed);
+
+		for (size_t i = 0; i < len; i++) {
+			enum fr_change_kind kind = fr_watcher_verify(
+				world->watcher, items[i].path, items[i].was_written, true);
+
+			if (kind != FR_CHANGE_NONE)
+				add_change(world, items[i].path, kind);
+		}
+		fr_batch_items_free(items, len);
+		if (has_overflowed)
+			fr_watcher_rescan(world->watcher);
+		fr_world_settle(world);
+	}
+}
+
+enum fr_change_kind fr_world_change_of(const struct fr_world *world, const char *path)
+{
+	for (size_t i = 0; i < world->changes_len; i++) {
+		if (strcmp(world->changes[i].path, path) == 0)
+			return world->changes[i].kind;
+	}
+	return FR_CHANGE_NONE;
+}
