@@ -15,6 +15,7 @@
 #include "decide/config.h"
 #include "decide/plan.h"
 #include "decide/rules.h"
+#include "reload/broken.h"
 #include "reload/generation.h"
 #include "reload/handover.h"
 #include "reload/loop.h"
@@ -22,6 +23,7 @@
 #include "reload/reload.h"
 #include "reload/slots.h"
 #include "reload/wake.h"
+#include "report/page.h"
 #include "report/sentence.h"
 #include "report/traceback.h"
 #include "watch/baseline.h"
@@ -44,7 +46,7 @@ static struct {
 	/* As the options say. */
 	struct uwsgi_string_list *dirs;
 	struct uwsgi_string_list *patterns; /* custom: enum fr_rule_kind */
-	char *action_text, *settle_text, *mercy_text, *timeout_text, *dry_run;
+	char *action_text, *settle_text, *mercy_text, *timeout_text, *broken_text, *dry_run;
 	int is_verbose;
 
 	/* As they were understood. */
@@ -115,6 +117,10 @@ static struct uwsgi_option options[] = {
 	{"fastreload-timeout", required_argument, 0,
 	 "seconds that new workers have to load the application (default " FR_DEFAULT_TIMEOUT_S ")",
 	 uwsgi_opt_set_str, &fr.timeout_text, 0},
+	{"fastreload-broken", required_argument, 0,
+	 "what browsers get while the new code does not load: old (default), the last good code's "
+	 "pages, or page, one that shows the traceback",
+	 uwsgi_opt_set_str, &fr.broken_text, 0},
 	{"fastreload-verbose", no_argument, 0, "log what was looked at and found unchanged, too",
 	 uwsgi_opt_true, &fr.is_verbose, 0},
 	{"fastreload-dry-run", required_argument, 0,
@@ -204,6 +210,9 @@ static void read_values(void)
 	if (fr.settle_text &&
 	    fr_config_parse_settle(fr.settle_text, &fr.settle_ms, reason, sizeof(reason)) < 0)
 		refuse("fastreload-settle", fr.settle_text, reason);
+	if (fr.broken_text && strcmp(fr.broken_text, "page") != 0 &&
+	    strcmp(fr.broken_text, "old") != 0)
+		refuse("fastreload-broken", fr.broken_text, "is unknown; there are old and page");
 	read_time("fastreload-mercy", fr.mercy_text ? fr.mercy_text : FR_DEFAULT_MERCY_S,
 		  &fr.mercy_ms);
 	read_time("fastreload-timeout", fr.timeout_text ? fr.timeout_text : FR_DEFAULT_TIMEOUT_S,
@@ -418,7 +427,7 @@ static int init(void)
 
 	if (!fr.dirs) {
 		if (fr.patterns || fr.action_text || fr.settle_text || fr.mercy_text ||
-		    fr.timeout_text || fr.dry_run)
+		    fr.timeout_text || fr.broken_text || fr.dry_run)
 			refuse("fastreload-dir", "", "is missing; name the folder to watch, as in \".\"");
 		return 0;
 	}
@@ -500,6 +509,8 @@ static void postinit_apps(void)
 	if (!fr.watcher)
 		return;
 	error = fr_reload_open();
+	if (!error && fr.broken_text && strcmp(fr.broken_text, "page") == 0)
+		error = fr_broken_open();
 	if (error) {
 		uwsgi_log("[fastreload] no descriptors are left to wake the master: %s\n",
 			  strerror(-error));
@@ -649,11 +660,20 @@ static char *name_culprit(const char *output, char *text, size_t text_size)
 	return text;
 }
 
+static void show_page(const char *headline)
+{
+	static char html[FR_BROKEN_MAX_BYTES];
+
+	fr_broken_show(html, fr_page_write(headline, fr_generation_failure_output(), html,
+					   sizeof(html)));
+}
+
 static void say_failure(void)
 {
 	char culprit[1024];
 
 	name_culprit(fr_generation_failure_output(), culprit, sizeof(culprit));
+	show_page(culprit[0] ? culprit : fr_generation_failure());
 	fr.handover.what[0] = '\0';
 	fr_log("not reloaded: %s%s%s%s; the last good code goes on serving, and the next save is "
 	       "tried\n",
@@ -666,6 +686,7 @@ static void say_outcome(const struct fr_reload_times *times)
 						 ", but the application did not load: its traceback is "
 						 "above, and the next save is awaited";
 
+	fr_broken_hide();
 	fr.handover.reloads++;
 	fr.handover.what[0] = '\0';
 	if (times->is_swap) {

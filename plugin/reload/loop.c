@@ -4,6 +4,7 @@
 #include <uwsgi.h>
 
 #include "reload/board.h"
+#include "reload/broken.h"
 #include "reload/loop.h"
 #include "reload/output.h"
 #include "reload/wake.h"
@@ -129,6 +130,7 @@ static void leave_on_signal(int signal_number)
 void fr_loop_take_over(void)
 {
 	fr_output_restore();
+	fr_broken_take_over();
 	slot = fr_board_slot(uwsgi.mywid);
 	fr_board_set(&slot->apps, (uint32_t)uwsgi_apps_cnt);
 	if (!fr_loop_is_usable()) {

@@ -71,6 +71,9 @@ def application(environ, start_response):
     body = ANSWER
     if environ["PATH_INFO"] == "/pid":
         body = str(os.getpid())
+    elif environ["PATH_INFO"] == "/who":
+        time.sleep(0.02)
+        body = json.dumps([os.getpid(), json.loads(ANSWER)])
     elif environ["PATH_INFO"] == "/sleep":
         time.sleep(float(query["seconds"]))
     elif environ["PATH_INFO"] == "/write":

@@ -6,6 +6,7 @@ end of the log. What a save looks like to the kernel is in editors.py, the appli
 
 from __future__ import annotations
 
+import concurrent.futures
 import contextlib
 import ctypes
 import json
@@ -35,10 +36,10 @@ ARMED = re.compile(r"\[fastreload\] watching \d+ folders?\b")
 BASELINE = re.compile(r"\[fastreload\] baseline of \d+ files?\b")
 DONE = re.compile(r"\[fastreload\] reloaded in ([0-9.]+) ms")
 ANY = re.compile(r"\[fastreload\] ")
-# What uWSGI itself says at each exec, and whenever worker 1 starts: a count of reloads that does not
+# What uWSGI itself says at each exec, and whenever a worker starts: a count of reloads that does not
 # ask the plugin.
 IMAGE = re.compile(r"^\*\*\* Starting uWSGI ")
-GENERATION = re.compile(r"^(?:spawned|Respawned) uWSGI worker 1 ")
+GENERATION = r"^(?:spawned|Respawned) uWSGI worker (?:1|%d) "
 RESPAWN_GUARD = re.compile(r"respawning too fast")
 
 START_DEADLINE_S = 20.0
@@ -390,6 +391,8 @@ class Instance(Server):
         super().__init__(options, wrapper=wrapper, env=env)
         self.socket_path = str(self.base / "http.sock")
         self.options.insert(0, f"http-socket = {self.socket_path}")
+        # Generations take turns in the slots 1 to n and n + 1 to 2n.
+        self.generation = re.compile(GENERATION % (workers + 1))
         self.has_plugin = plugin
         self.verbose = verbose
         self.await_ready = ready
@@ -445,6 +448,20 @@ class Instance(Server):
             return None
         return json.loads(response.text)
 
+    def served_by_each_worker(self) -> dict[int, object]:
+        """Returns what each living worker answers, by its pid; or nothing where one does not answer."""
+        found: dict[int, object] = {}
+        workers = set(self.worker_pids())
+        with concurrent.futures.ThreadPoolExecutor(2 * len(workers) + 1) as pool:
+            for _ in range(10):
+                for response in pool.map(self.try_get, ["/who"] * 2 * len(workers)):
+                    if response is not None and response.status == 200:
+                        pid, answer = json.loads(response.text)
+                        found[pid] = answer
+                if workers <= set(found):
+                    break
+        return found if workers and workers == set(self.worker_pids()) == set(found) else {}
+
     # Files.
 
     def path(self, relpath: str) -> Path:
@@ -466,8 +483,8 @@ class Instance(Server):
     # Reloads.
 
     def generations(self) -> int:
-        """Returns how often worker 1 was started, by uWSGI's own log."""
-        return self.log.count(GENERATION)
+        """Returns how often the first worker of a generation was started, by uWSGI's own log."""
+        return self.log.count(self.generation)
 
     def reload_count(self) -> int:
         """Returns how many finished reloads the plugin has reported."""
@@ -487,8 +504,10 @@ class Instance(Server):
         )
 
     def wait_generation(self, count: int, deadline_s: float = RELOAD_DEADLINE_S) -> None:
-        """Waits until worker 1 was started `count` times."""
-        self.wait(lambda: self.generations() >= count, deadline_s, f"{count} starts of worker 1")
+        """Waits until the first worker of a generation was started `count` times."""
+        self.wait(
+            lambda: self.generations() >= count, deadline_s, f"{count} starts of a first worker"
+        )
 
     def wait_quiet(self, quiet_s: float | None = None) -> None:
         """Waits until no contents are being read and the log has grown no more for a while."""

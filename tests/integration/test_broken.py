@@ -11,11 +11,20 @@ import pytest
 import apps
 from harness import Instance
 
-MODES: dict[str, Sequence[str]] = {
-    "preforked": (),
-    "lazy-apps": ("lazy-apps = true",),
-    "need-app": ("need-app = true",),
-    "lazy-apps and need-app": ("lazy-apps = true", "need-app = true"),
+LAZY = "lazy-apps = true"
+NEED = "need-app = true"
+# What the application is started with, and what a change does.
+MODES: dict[str, tuple[Sequence[str], str]] = {
+    "preforked, auto": ((), "auto"),
+    "preforked, reload": ((), "reload"),
+    "lazy-apps, auto": ((LAZY,), "auto"),
+    "lazy-apps, reload": ((LAZY,), "reload"),
+    "lazy-apps, workers": ((LAZY,), "workers"),
+    "need-app, auto": ((NEED,), "auto"),
+    "need-app, reload": ((NEED,), "reload"),
+    "lazy-apps and need-app, auto": ((LAZY, NEED), "auto"),
+    "lazy-apps and need-app, reload": ((LAZY, NEED), "reload"),
+    "lazy-apps and need-app, workers": ((LAZY, NEED), "workers"),
 }
 SYNTAX_ERROR = "def broken(:\n"
 BREAKS = {
@@ -31,6 +40,12 @@ BREAKS = {
     "a deleted module": ("settings.py", None, "ModuleNotFoundError"),
 }
 CASES = list(itertools.product(BREAKS, MODES))
+
+
+def in_mode(mode: str, files: dict[str, str] = apps.LAYERED, **options: object) -> Instance:
+    """Returns an instance of one of MODES."""
+    ini, action = MODES[mode]
+    return Instance(files, ini=ini, fastreload=[f"action = {action}"], **options)
 
 
 def break_it(app: Instance, relpath: str, text: str | None) -> None:
@@ -55,7 +70,7 @@ def assert_alive(app: Instance, master: int) -> None:
 @pytest.mark.parametrize("what, mode", CASES, ids=[f"{what}, {mode}" for what, mode in CASES])
 def test_the_next_good_save_brings_the_application_back(what: str, mode: str) -> None:
     relpath, text, error = BREAKS[what]
-    with Instance(apps.LAYERED, ini=MODES[mode]) as app:
+    with in_mode(mode) as app:
         master = app.master_pid
         good = app.path(relpath).read_text()
         app.wait_quiet()
@@ -71,7 +86,7 @@ def test_the_next_good_save_brings_the_application_back(what: str, mode: str) ->
 
 @pytest.mark.parametrize("mode", MODES)
 def test_a_good_save_right_after_a_broken_one_is_served(mode: str) -> None:
-    with Instance(apps.LAYERED, ini=MODES[mode]) as app:
+    with in_mode(mode) as app:
         good = app.path("settings.py").read_text()
         for number in range(4):
             app.save("settings.py", SYNTAX_ERROR)
@@ -80,9 +95,9 @@ def test_a_good_save_right_after_a_broken_one_is_served(mode: str) -> None:
             app.wait_served(20)
 
 
-@pytest.mark.parametrize("mode", ("preforked", "need-app", "lazy-apps and need-app"))
+@pytest.mark.parametrize("mode", MODES)
 def test_several_broken_saves_in_a_row_are_survived(mode: str) -> None:
-    with Instance(apps.LAYERED, ini=MODES[mode]) as app:
+    with in_mode(mode) as app:
         good = app.path("views.py").read_text()
         app.wait_quiet()
         for number in range(3):
@@ -96,8 +111,8 @@ def test_several_broken_saves_in_a_row_are_survived(mode: str) -> None:
 
 @pytest.mark.parametrize("mode", MODES)
 def test_a_broken_save_right_after_the_first_answer_is_survived(mode: str) -> None:
-    for _ in range(3):
-        with Instance(apps.LAYERED, ini=MODES[mode], ready=False) as app:
+    for _ in range(2):
+        with in_mode(mode, ready=False) as app:
             app.wait(lambda: app.served() is not None, 20, "the first answer")
             since = len(app.log.refresh().lines)
             app.save("views.py", "raise ValueError('broken')\n")
@@ -107,10 +122,10 @@ def test_a_broken_save_right_after_the_first_answer_is_survived(mode: str) -> No
             app.wait_served(20)
 
 
-@pytest.mark.parametrize("mode", ("preforked", "lazy-apps"))
+@pytest.mark.parametrize("mode", [mode for mode in MODES if "need-app" not in mode])
 def test_an_application_that_is_broken_from_the_start_is_mended_by_a_save(mode: str) -> None:
     files = {**apps.LAYERED, "settings.py": SYNTAX_ERROR}
-    with Instance(files, ini=MODES[mode], ready=False) as app:
+    with in_mode(mode, files, ready=False) as app:
         app.wait(
             lambda: app.log.matching("no app loaded|no python application"), 20, "it is broken"
         )
@@ -119,7 +134,7 @@ def test_an_application_that_is_broken_from_the_start_is_mended_by_a_save(mode: 
 
 
 def test_a_broken_application_is_answered_with_an_error_and_not_with_silence() -> None:
-    with Instance(apps.LAYERED) as app:
+    with in_mode("preforked, reload") as app:
         app.save("settings.py", SYNTAX_ERROR)
 
         def answers_an_error() -> bool:

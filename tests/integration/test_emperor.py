@@ -10,7 +10,7 @@ from typing import Iterator
 import pytest
 
 import harness
-from harness import GENERATION, Instance, Log, Server
+from harness import Instance, Log, Server
 
 # What the Emperor says when it acts on a vassal that already runs.
 EMPEROR_ACTED = re.compile(r"\[emperor\].*(reload|respawn|stop|remov|curse|died|restart)", re.I)
@@ -87,11 +87,11 @@ def test_a_vassal_that_breaks_is_mended_by_a_save(vassal: Vassal) -> None:
 
 
 def test_the_emperors_own_reload_of_a_vassal_still_works(vassal: Vassal) -> None:
-    starts = vassal.log.count(GENERATION)
+    starts = vassal.generations()
     # The Emperor compares whole seconds: a touch in the second of the start would be lost.
     later = time.time() + 10
     os.utime(vassal.vassal_ini, (later, later))
-    vassal.wait(lambda: vassal.log.count(GENERATION) > starts, 20, "the Emperor reloads the vassal")
+    vassal.wait(lambda: vassal.generations() > starts, 20, "the Emperor reloads the vassal")
     vassal.wait_served()
     vassal.wait_quiet()
     with vassal.expect_exactly_one_reload():

@@ -13,7 +13,7 @@ from typing import Callable, Iterator
 import pytest
 
 import apps
-from harness import ARMED, GENERATION, Instance
+from harness import ARMED, Instance
 
 
 @pytest.fixture(scope="module")
@@ -198,5 +198,5 @@ def test_uwsgis_own_log_in_the_watched_folder_does_not_loop() -> None:
         app.wait(lambda: "number=19" in log.read_text(), 5, "requests are logged there")
         app.put("parts/value.py", "second")
         app.wait_served()
-        starts = [line for line in log.read_text().splitlines() if GENERATION.search(line)]
+        starts = [line for line in log.read_text().splitlines() if app.generation.search(line)]
         assert len(starts) == 2, starts

@@ -165,7 +165,7 @@ def test_two_hundred_saves_in_a_row_are_all_served_and_nothing_grows(ini, action
         assert app.memory_kb() <= memory + 1024, f"from {memory} kB to {app.memory_kb()} kB"
         assert environment_len(master) <= environment + 16
         assert not [pid for pid in children_of(master) if process_state(pid) == "Z"]
-        assert len(app.worker_pids()) == 2
+        app.wait(lambda: len(app.worker_pids()) == 2, 10, "two workers are left")
         assert not app.log.count(RESPAWN_GUARD)
         assert all(float(DONE.search(line).group(1)) < 10_000 for line in app.log.matching(DONE))
 

@@ -50,7 +50,7 @@ void fr_world_settle(struct fr_world *world);
 /* Settles and verifies what was noted, in order, until nothing is noted any more: what has changed since the last look is in changes. */
 void fr_world_look(struct fr_world *world);
 
-/* How path (absolute) has changed since the look before the last. */
+/* How path (absolute) had changed when we looked last. */
 enum fr_change_kind fr_world_change_of(const struct fr_world *world, const char *path);
 
 #endif
