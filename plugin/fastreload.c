@@ -474,6 +474,12 @@ static void post_init(void)
 		out_of_memory();
 }
 
+static void preinit_apps(void)
+{
+	if (fr.watcher)
+		fr_generation_end_preinit();
+}
+
 /* In each worker, before it loads the application. */
 static void post_fork(void)
 {
@@ -861,6 +867,7 @@ __attribute__((visibility("default"))) struct uwsgi_plugin fastreload_plugin = {
 	.init = init,
 	.post_init = post_init,
 	.post_fork = post_fork,
+	.preinit_apps = preinit_apps,
 	.postinit_apps = postinit_apps,
 	.master_cycle = master_cycle,
 	.hijack_worker = hijack_worker,

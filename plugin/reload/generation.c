@@ -31,6 +31,7 @@ struct slot {
 
 static struct {
 	int wanted; /* how many workers the user asked for; 0: no generations here */
+	void (*first_preinit)(void); /* the first language plugin's own preinit_apps */
 	bool was_lazy; /* lazy-apps is what the user asked for */
 	int64_t mercy_ms, timeout_ms;
 	struct slot *slots; /* 1 to uwsgi.numproc */
@@ -105,9 +106,33 @@ static int enlarge_rpc_tables(int old_len, int new_len)
 }
 
 /*
- * uWSGI starts as many workers as "cheaper" allows and marks the other slots as cheaped (core/uwsgi.c, end of uwsgi_start). The Python plugin has been
- * told the number of workers before, so applications see the one that the user wrote.
+ * The language plugins note the number of workers in preinit_apps ("uwsgi.numproc", "uwsgi.workers()"), after uWSGI has made its tables, and should see
+ * the one that the user wrote. No hook of ours runs in between, so we stand in for the first of theirs; ours comes after the last of them.
  */
+static void preinit_with_wanted(void)
+{
+	uwsgi.numproc = gen.wanted;
+	gen.first_preinit();
+}
+
+static void stand_in_for_preinit(void)
+{
+	for (int i = 0; i < 256; i++) {
+		if (!uwsgi.p[i]->preinit_apps)
+			continue;
+		gen.first_preinit = uwsgi.p[i]->preinit_apps;
+		uwsgi.p[i]->preinit_apps = preinit_with_wanted;
+		return;
+	}
+}
+
+void fr_generation_end_preinit(void)
+{
+	if (gen.wanted)
+		uwsgi.numproc = gen.wanted * FR_GENERATIONS;
+}
+
+/* uWSGI starts as many workers as "cheaper" allows and marks the other slots as cheaped (core/uwsgi.c, end of uwsgi_start). */
 int fr_generation_prepare(int64_t mercy_ms, int64_t timeout_ms)
 {
 	int wanted = uwsgi.numproc;
@@ -119,6 +144,7 @@ int fr_generation_prepare(int64_t mercy_ms, int64_t timeout_ms)
 	gen.wanted = wanted;
 	gen.mercy_ms = mercy_ms;
 	gen.timeout_ms = timeout_ms;
+	stand_in_for_preinit();
 	uwsgi.numproc = wanted * FR_GENERATIONS;
 	uwsgi.cheaper = 1;
 	uwsgi.cheaper_count = uwsgi.cheaper_initial = wanted;

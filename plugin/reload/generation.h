@@ -25,6 +25,9 @@ const char *fr_generation_refusal(void);
  */
 int fr_generation_prepare(int64_t mercy_ms, int64_t timeout_ms);
 
+/* When the language plugins have initialised themselves (preinit_apps). */
+void fr_generation_end_preinit(void);
+
 /* Is this an instance with generations? */
 bool fr_generation_is_in_use(void);
 

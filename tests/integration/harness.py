@@ -39,7 +39,7 @@ ANY = re.compile(r"\[fastreload\] ")
 # What uWSGI itself says at each exec, and whenever a worker starts: a count of reloads that does not
 # ask the plugin.
 IMAGE = re.compile(r"^\*\*\* Starting uWSGI ")
-GENERATION = r"^(?:spawned|Respawned) uWSGI worker (?:1|%d) "
+GENERATION = r"^(?:spawned|Respawned) uWSGI worker (?:%s) "
 RESPAWN_GUARD = re.compile(r"respawning too fast")
 
 START_DEADLINE_S = 20.0
@@ -391,8 +391,9 @@ class Instance(Server):
         super().__init__(options, wrapper=wrapper, env=env)
         self.socket_path = str(self.base / "http.sock")
         self.options.insert(0, f"http-socket = {self.socket_path}")
-        # Generations take turns in the slots 1 to n and n + 1 to 2n.
-        self.generation = re.compile(GENERATION % (workers + 1))
+        # A generation may have slots of its own: 1 to n, n + 1 to 2n, and so on.
+        first_slots = range(1, 10 * workers, workers)
+        self.generation = re.compile(GENERATION % "|".join(map(str, first_slots)))
         self.has_plugin = plugin
         self.verbose = verbose
         self.await_ready = ready

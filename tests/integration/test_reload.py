@@ -34,6 +34,16 @@ def with_action(case: str, **options: object) -> Instance:
     return Instance(fastreload=[f"action = {case.split(',')[0]}"], ini=ACTIONS[case], **options)
 
 
+def assert_each_worker_serves_the_disk(app: Instance) -> None:
+    """Waits until no worker answers anything but what is on disk."""
+
+    def do_all() -> bool:
+        answers = list(app.served_by_each_worker().values())
+        return bool(answers) and all(answer == app.on_disk() for answer in answers)
+
+    app.wait(do_all, 20, "every worker serves what is on disk")
+
+
 @pytest.mark.parametrize("case", ACTIONS)
 def test_each_action_serves_the_new_code_with_exactly_one_reload(case: str) -> None:
     with with_action(case) as app:
@@ -51,11 +61,8 @@ def test_every_worker_serves_the_new_code(case: str) -> None:
     with with_action(case, workers=3) as app:
         for value in ("second", "third"):  # The first while the workers may still be loading.
             app.put("parts/value.py", value)
-            app.wait(
-                lambda: [app.on_disk()] * 3 == list(app.served_by_each_worker().values()),
-                20,
-                "all three workers serve what is on disk",
-            )
+            assert_each_worker_serves_the_disk(app)
+        assert len(app.worker_pids()) == 3
 
 
 def test_the_action_touch_touches_its_file() -> None:
@@ -249,12 +256,16 @@ def importing(app: Instance) -> int:
 IMPORTING = re.compile(r"^importing$")
 
 
-@pytest.mark.parametrize("lazy", ((), LAZY), ids=("preforked", "lazy-apps"))
-def test_an_edit_while_the_application_is_importing_for_the_first_time_is_served(lazy) -> None:
-    with Instance(apps.SLOW_TO_IMPORT, ini=lazy, ready=False) as app:
+@pytest.mark.parametrize("case", ACTIONS)
+def test_an_edit_while_the_application_is_importing_for_the_first_time_is_served(case: str) -> None:
+    with with_action(case, files=apps.SLOW_TO_IMPORT, ready=False) as app:
         app.wait(lambda: importing(app) >= 1, 20, "the application is importing")
         app.put("parts/value.py", "edited meanwhile")
         app.wait_served()
+        assert_each_worker_serves_the_disk(app)
+        app.put("parts/value.py", "edited once more")
+        app.wait_served()
+        assert_each_worker_serves_the_disk(app)
 
 
 @pytest.mark.parametrize("case", ACTIONS)

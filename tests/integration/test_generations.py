@@ -1,0 +1,641 @@
+"""New workers beside the old ones: no request is lost, no broken code is served, and nothing is left behind."""
+
+from __future__ import annotations
+
+import collections
+import contextlib
+import json
+import os
+import random
+import re
+import signal
+import subprocess
+import threading
+import time
+from typing import Callable, Iterator, Sequence
+
+import pytest
+
+import apps
+import load
+from harness import (
+    RESPAWN_GUARD,
+    Instance,
+    children_of,
+    cpu_ns,
+    free_port,
+    http_get,
+    open_files,
+    process_state,
+    pss_kb,
+)
+
+RELOADS = int(os.environ.get("FR_RELOADS", "25"))
+SWAPS = int(os.environ.get("FR_SWAPS", "60"))
+KILLS = int(os.environ.get("FR_KILLS", "20"))
+SEED = int(os.environ.get("FR_SEED", str(random.randrange(1 << 30))))
+
+SWAP = re.compile(r"\[fastreload\] .*: swap \(")
+NOT_RELOADED = re.compile(r"\[fastreload\] not reloaded: (.*); the last good code goes on serving")
+SPAWNED = re.compile(r"^(?:spawned|Respawned) uWSGI worker (\d+) \((?:new )?pid: (\d+)")
+
+
+def workers_of(app: Instance) -> dict[int, int]:
+    """Returns the slot of each living worker by its pid, by uWSGI's own log."""
+    app.log.refresh()
+    slots = {}
+    for line in app.log.lines:
+        match = SPAWNED.match(line)
+        if match:
+            slots[int(match.group(2))] = int(match.group(1))
+    alive = set(app.worker_pids())
+    return {pid: slot for pid, slot in slots.items() if pid in alive}
+
+
+def wait_swaps(app: Instance, count: int, deadline_s: float = 15.0) -> None:
+    """Waits until the plugin has said so often that it has reloaded."""
+    app.wait(lambda: app.reload_count() >= count, deadline_s, f"{count} reloads are reported")
+
+
+def wait_whole(app: Instance, workers: int, deadline_s: float = 8.0) -> None:
+    """Waits until there are exactly the workers that the user asked for, and nobody else of ours."""
+    app.wait(lambda: len(workers_of(app)) == workers, deadline_s, f"{workers} workers, no other")
+
+
+def save_version(app: Instance, number: int) -> None:
+    """Saves the number-th version of the application."""
+    app.put("parts/value.py", load.version(number))
+
+
+def swap_to(app: Instance, number: int, load_: load.Load | None = None) -> None:
+    """Saves a version, and waits until it serves and the plugin has said so."""
+    before = app.reload_count()
+    save_version(app, number)
+    if load_ is not None:
+        app.wait(lambda: load_.answered(number), 15, f"version {number} answers a client")
+    else:
+        app.wait_served()
+    wait_swaps(app, before + 1)
+
+
+# Under load.
+
+ROUTER = "the http router, keep-alive"
+HTTP11 = "http11-socket"
+KINDS = ("http-socket on TCP", "http-socket on a unix socket", ROUTER, HTTP11)
+
+
+def served_by(kind: str) -> tuple[list[str], object]:
+    """Returns the lines of configuration and the address; None: the harness's own socket."""
+    port, behind = free_port(), free_port()
+    if kind == "http-socket on TCP":
+        return [f"http-socket = 127.0.0.1:{port}"], ("127.0.0.1", port)
+    if kind == ROUTER:
+        return [
+            "plugin = http",
+            f"http = 127.0.0.1:{port}",
+            "http-keepalive = 5",
+            f"socket = 127.0.0.1:{behind}",
+            f"http-to = 127.0.0.1:{behind}",
+        ], ("127.0.0.1", port)
+    if kind == HTTP11:
+        return [f"http11-socket = 127.0.0.1:{port}"], ("127.0.0.1", port)
+    return [], None
+
+
+def clients_for(kind: str, app: Instance, address: object, **options: object) -> load.Load:
+    """Returns 16 clients, of which eight keep their connections where the server does."""
+    if kind in (ROUTER, HTTP11):
+        return load.Load(address or app.socket_path, 8, 8, **options)
+    return load.Load(address or app.socket_path, 0, 16, slow=2, **options)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_no_request_is_lost_and_no_old_answer_follows_a_new_one(kind: str) -> None:
+    ini, address = served_by(kind)
+    # One that keeps a connection keeps a worker of an http11-socket.
+    workers = 10 if kind == HTTP11 else 4
+    with Instance(load.FILES, ini=ini, workers=workers) as app:
+        with clients_for(kind, app, address) as clients:
+            app.wait(lambda: len(clients.requests) > 200, 20, "the clients are at work")
+            for number in range(1, RELOADS + 1):
+                swap_to(app, number, clients)
+        assert not clients.lost(), clients.summary() + "\n" + app.log.tail()
+        assert not clients.stale(), clients.stale()[:5]
+        assert app.log.count(SWAP) == RELOADS
+        wait_whole(app, workers)
+
+
+def test_no_request_waits_longer_for_a_reload_of_an_application_that_loads_slowly() -> None:
+    files = {**load.FILES, "wsgi.py": load.WSGI_PY + "\ntime.sleep(2)\n"}
+    with Instance(files, workers=4) as app:
+        with load.Load(app.socket_path, 0, 8, slow=1, pause_s=0.005) as clients:
+            rows = []
+            number = 0
+            # The machine may be busy with something else for a moment; not in three runs out of three.
+            for _ in range(3):
+                begun = time.monotonic()
+                number += 1
+                app.wait(lambda: time.monotonic() - begun > 2.0, 5, "two seconds of peace")
+                saved = time.monotonic()
+                swap_to(app, number, clients)
+                ended = time.monotonic()
+                assert ended - saved > 2.0
+                app.wait(lambda: time.monotonic() - ended > 0.3, 5, "a little more")
+                quiet = clients.slowest(begun, saved - 0.01)
+                during = clients.slowest(saved, ended + 0.3)
+                rows.append((round(quiet.took_s * 1000, 1), round(during.took_s * 1000, 1)))
+                if during.took_s <= quiet.took_s + 0.05:
+                    break
+            else:
+                pytest.fail(f"slowest without and with a reload, ms: {rows}")
+        assert not clients.lost(), clients.summary()
+    print(f"slowest without and with a reload, ms: {rows}")
+
+
+def test_hammering_threads_never_see_the_old_code_after_the_new() -> None:
+    with Instance(load.FILES, workers=3) as app:
+        newest = [0]
+        wrong: list[str] = []
+        stop = threading.Event()
+
+        def hammer() -> None:
+            while not stop.is_set():
+                before = newest[0]
+                found = load.VERSION.search(http_get(app.socket_path).text.encode())
+                answered = int(found.group(1))
+                if answered < before:
+                    wrong.append(f"v{answered} after v{before}")
+                newest[0] = max(newest[0], answered)
+
+        threads = [threading.Thread(target=hammer, daemon=True) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        try:
+            for number in range(1, 31):
+                save_version(app, number)
+                app.wait(lambda: newest[0] >= number, 15, f"version {number}")
+        finally:
+            stop.set()
+            for thread in threads:
+                thread.join()
+        assert not wrong, wrong[:5]
+
+
+# Broken saves.
+
+GOOD = "from base import application\nimport settings\n"
+BROKEN: dict[str, tuple[str, str, str]] = {
+    "a syntax error": ("settings.py", "def broken(:\n", "SyntaxError"),
+    "an import error": ("settings.py", "import nothing_of_that_name\n", "ModuleNotFoundError"),
+    "an exception in settings": ("settings.py", "raise RuntimeError('worst')\n", "worst"),
+    "no application": ("wsgi.py", "import settings\n", "no python application|not load"),
+    "sys.exit()": ("settings.py", "import sys\nsys.exit(7)\n", "not load|exited with code 7"),
+    "os._exit(3)": ("settings.py", "import os\nos._exit(3)\n", "exited with code 3"),
+    "os._exit(0)": ("settings.py", "import os\nos._exit(0)\n", "exited with code 0"),
+    "a crash in C": (
+        "settings.py",
+        "import ctypes\nctypes.string_at(0)\n",
+        r"signal 11|SIGSEGV|[Ss]egmentation|exited with code",
+    ),
+    "abort()": ("settings.py", "import os\nos.abort()\n", "signal 6|[Aa]bort"),
+    "killed": (
+        "settings.py",
+        "import os, signal\nos.kill(os.getpid(), signal.SIGKILL)\n",
+        "signal 9|[Kk]illed",
+    ),
+    "terminated": (
+        "settings.py",
+        "import os, signal\nos.kill(os.getpid(), signal.SIGTERM)\n",
+        "signal 15|[Tt]erminated",
+    ),
+    "an endless loop": ("settings.py", "while True:\n    pass\n", "--fastreload-timeout"),
+    "it sleeps for ever": (
+        "settings.py",
+        "import time\nwhile True:\n    time.sleep(60)\n",
+        "--fastreload-timeout",
+    ),
+    "only one worker breaks": (
+        "settings.py",
+        "import uwsgi\nif uwsgi.worker_id() % 2:\n    raise RuntimeError('odd ones only')\n",
+        "odd ones only",
+    ),
+    "endless recursion": ("settings.py", "def f():\n    f()\nf()\n", "RecursionError"),
+    "too much memory": ("settings.py", "x = bytearray(1 << 46)\n", "MemoryError"),
+    "closes all descriptors": (
+        "settings.py",
+        "import os\nos.closerange(3, 256)\nraise RuntimeError('closed')\n",
+        "closed|not load|exited|killed",
+    ),
+    "empty": ("wsgi.py", "", "no python application|not load"),
+    "deleted": ("settings.py", None, "ModuleNotFoundError"),
+}
+LAYERED = {
+    **load.FILES,
+    "base.py": load.WSGI_PY,
+    "wsgi.py": GOOD,
+    "settings.py": "DEBUG = True\n",
+}
+
+
+def break_and_mend(app: Instance, clients: load.Load, what: str, number: int) -> None:
+    """Saves what is broken, looks at what is said of it, and mends it again."""
+    relpath, text, said = BROKEN[what]
+    good = app.path(relpath).read_text()
+    failures = app.log.count(NOT_RELOADED)
+    since = len(app.log.refresh().lines)
+    if text is None:
+        app.path(relpath).unlink()
+    else:
+        app.save(relpath, text)
+    app.wait(
+        lambda: app.log.count(NOT_RELOADED) > failures, 20, f"{what}: it is said that it is broken"
+    )
+    # Before the next line would be a new reload, all that was to be said must have been said.
+    assert app.log.matching(said, since), f"{what}: {said}\n{app.log.tail()}"
+    app.save(relpath, good)
+    app.put("parts/value.py", load.version(number))
+    app.wait(lambda: clients.answered(number), 15, f"{what}: the first good save is served")
+
+
+BROKEN_LAZY = ("preforked", "need-app", "lazy-apps and need-app")
+
+
+@pytest.mark.parametrize("mode", BROKEN_LAZY)
+def test_broken_code_is_never_served_and_the_first_good_save_is(mode: str) -> None:
+    ini = [f"{word} = true" for word in mode.split(" and ") if word != "preforked"]
+    names = list(BROKEN) if mode == "preforked" else list(BROKEN)[:6]
+    with Instance(
+        LAYERED, workers=2, ini=ini, fastreload=["timeout = 2"], env={"PYTHONUNBUFFERED": "1"}
+    ) as app:
+        master = app.master_pid
+        with load.Load(app.socket_path, 0, 4, slow=1, pause_s=0.004) as clients:
+            for number, what in enumerate(names, 1):
+                break_and_mend(app, clients, what, number)
+        assert not clients.lost(), clients.summary() + "\n" + app.log.tail()
+        assert not clients.stale()
+        assert app.process.poll() is None and app.master_pid == master
+        wait_whole(app, 2)
+
+
+def test_a_traceback_is_shown_once_and_not_once_for_each_worker() -> None:
+    with Instance(LAYERED, workers=4) as app:
+        app.save("settings.py", "raise RuntimeError('only ' + 'once')\n")
+        app.wait(lambda: app.log.count(NOT_RELOADED), 15, "it is said that it is broken")
+        app.wait_quiet()
+        shown = app.log.matching("^RuntimeError: only once")
+        assert len(shown) == 1, app.log.tail()
+
+
+def test_code_broken_twice_differently_is_reported_twice_and_then_mended() -> None:
+    with Instance(LAYERED) as app:
+        for number in range(4):
+            app.save("settings.py", f"raise RuntimeError('broken {number}')\n")
+            app.wait(lambda: app.log.matching(rf"broken {number}"), 15, "it is reported")
+            app.wait(lambda: app.log.count(NOT_RELOADED) == number + 1, 15, "and said")
+            assert load.version(0) in app.get().text
+        app.save("settings.py", "DEBUG = False\n")
+        swap_to(app, 1)
+
+
+# Nothing is left behind.
+
+REGISTERING = """
+import uwsgi
+
+def receive(number):
+    pass
+
+for number in (20, 21, 22):
+    uwsgi.register_signal(number, "", receive)
+for name in ("one", "two", "three"):
+    uwsgi.register_rpc(name, receive)
+"""
+
+
+def zombies_of(pid: int) -> list[int]:
+    """Returns the children of a process that nobody has waited for."""
+    return [child for child in children_of(pid) if process_state(child) == "Z"]
+
+
+@pytest.mark.slow
+def test_many_swaps_leave_nothing_behind() -> None:
+    stats = f"stats = 127.0.0.1:{(port := free_port())}"
+    files = {**load.FILES, "wsgi.py": load.WSGI_PY + REGISTERING}
+    with Instance(files, workers=2, ini=[stats], verbose=False) as app:
+        # What is made once is made by the first rounds: each colour, tables, buffers of libc.
+        for number in range(1, 11):
+            swap_to(app, number)
+        app.wait_quiet(1.0)
+        wait_whole(app, 2)
+        before = (app.fd_count(), sorted(open_files(app.master_pid)), pss_kb(app.master_pid))
+        known = rpc_and_signals(port)
+        for number in range(11, 11 + SWAPS):
+            swap_to(app, number)
+        wait_whole(app, 2)
+        app.wait(lambda: not zombies_of(app.master_pid), 3, "no zombies")
+        app.wait(lambda: app.fd_count() <= before[0], 5, f"no more descriptors than {before[0]}")
+        assert sorted(open_files(app.master_pid)) == before[1]
+        grown = pss_kb(app.master_pid) - before[2]
+        assert grown < 300 + SWAPS // 4, f"the master has grown by {grown} kB in {SWAPS} swaps"
+        assert rpc_and_signals(port) == known
+        assert not app.log.count(RESPAWN_GUARD)
+        assert app.process.poll() is None
+
+
+def rpc_and_signals(port: int) -> dict[str, object]:
+    """Returns what uWSGI's stats say of the sizes of its tables."""
+    stats = read_stats(("127.0.0.1", port))
+    return {
+        "signals": stats.get("signal_queue"),
+        "rpc": sorted({len(worker["rpc"]) for worker in stats["workers"] if "rpc" in worker}),
+    }
+
+
+def read_stats(address: object) -> dict:
+    """Returns uWSGI's statistics."""
+    import socket
+
+    with socket.create_connection(address, 5) as connection:
+        text = b""
+        while chunk := connection.recv(65536):
+            text += chunk
+    return json.loads(text)
+
+
+def test_new_names_of_rpc_functions_do_not_fill_the_table() -> None:
+    registers = (
+        "\nimport uwsgi\nfrom parts.value import VALUE\nuwsgi.register_rpc('f_' + VALUE, len)\n"
+    )
+    files = {**load.FILES, "wsgi.py": load.WSGI_PY + registers}
+    with Instance(files, workers=1, ini=["rpc-max = 3"]) as app:
+        for number in range(1, 21):
+            swap_to(app, number)
+        assert not app.log.count(NOT_RELOADED)
+
+
+# Killed at random.
+
+
+@pytest.mark.slow
+def test_the_instance_is_whole_again_after_any_process_is_killed_at_any_moment() -> None:
+    chance = random.Random(SEED)
+    print(f"FR_SEED={SEED}")
+    files = {**load.FILES, "wsgi.py": load.WSGI_PY + "\ntime.sleep(0.1)\n"}
+    workers = 2
+    late: list[str] = []
+    with Instance(files, workers=workers, fastreload=["mercy = 1"]) as app:
+        for number in range(1, KILLS + 1):
+            save_version(app, number)
+            moment = time.monotonic() + chance.uniform(0.0, 0.35)
+            while time.monotonic() < moment:
+                time.sleep(0.001)
+            alive = workers_of(app)
+            victim = chance.choice(sorted(alive) or [0])
+            if victim:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(victim, signal.SIGKILL)
+            killed = time.monotonic()
+
+            def is_whole() -> bool:
+                return app.served() == app.on_disk() and len(workers_of(app)) == workers
+
+            app.wait(
+                is_whole,
+                12,
+                f"whole after kill {number} of worker {alive.get(victim)}, seed {SEED}",
+            )
+            took = time.monotonic() - killed
+            if took > 2.0:
+                late.append(f"kill {number} (slot {alive.get(victim)}, pid {victim}): {took:.1f} s")
+        assert not late, f"seed {SEED}: {late}\n{app.log.tail(200)}"
+        assert app.process.poll() is None
+
+
+# What uWSGI itself respawns.
+
+
+def respawned(app: Instance) -> int:
+    """Returns how many workers uWSGI has respawned."""
+    return len(app.log.matching("^Respawned uWSGI worker"))
+
+
+def end_one_worker(app: Instance, how: str) -> None:
+    """Has one worker end and be respawned, outside any reload."""
+    before = respawned(app)
+    if how == "max-requests":
+
+        def ask_until_respawned() -> bool:
+            app.try_get()
+            return respawned(app) > before
+
+        app.wait(ask_until_respawned, 10, "max-requests ends a worker")
+    else:
+        pid = min(workers_of(app), key=workers_of(app).get)
+        os.kill(pid, getattr(signal, how))
+        app.wait(lambda: respawned(app) > before, 10, f"a worker is respawned after {how}")
+    app.wait(lambda: app.served() == app.on_disk(), 10, "it answers")
+
+
+RESPAWNS = ("SIGHUP", "SIGKILL", "SIGSEGV", "max-requests")
+
+
+@pytest.mark.parametrize("colour", ("first generation", "second generation"))
+@pytest.mark.parametrize("how", RESPAWNS)
+def test_a_respawned_worker_sleeps_when_nobody_asks(how: str, colour: str) -> None:
+    ini = ["max-requests = 7", "min-worker-lifetime = 0"] if how == "max-requests" else []
+    with Instance(load.FILES, workers=1, ini=ini) as app:
+        if colour == "second generation":
+            swap_to(app, 1)
+        end_one_worker(app, how)
+        app.wait_quiet(0.3)
+        (pid,) = workers_of(app)
+        before, begun = cpu_ns(pid), time.monotonic()
+        app.wait(lambda: time.monotonic() - begun > 0.5, 3, "half a second")
+        assert cpu_ns(pid) - before < 100_000_000, "it spins\n" + app.log.tail()
+
+
+@pytest.mark.parametrize("how", RESPAWNS)
+def test_the_swap_after_a_respawn_does_not_wait_for_a_slow_request(how: str) -> None:
+    ini = ["max-requests = 7", "min-worker-lifetime = 0"] if how == "max-requests" else []
+    with Instance(load.FILES, workers=1, ini=ini, fastreload=["mercy = 6"]) as app:
+        end_one_worker(app, how)
+        app.wait_quiet(0.3)
+        with in_request(app, "/sleep?seconds=4"):
+            saved = time.monotonic()
+            swap_to(app, 1)
+            assert time.monotonic() - saved < 2.0, app.log.tail()
+
+
+@contextlib.contextmanager
+def in_request(app: Instance, path: str) -> Iterator[list]:
+    """A request is under way in a worker while the block runs; its answer, or what went wrong, is put in the list."""
+    answer: list = []
+
+    def ask() -> None:
+        try:
+            answer.append(app.get(path, 40))
+        except OSError as error:
+            answer.append(error)
+
+    thread = threading.Thread(target=ask, daemon=True)
+    thread.start()
+    # A slow request is one that somebody is at: the worker has read it when the socket's queue is empty
+    # and it no longer sleeps in its queue; without such an observation, a little time has to do.
+    begun = time.monotonic()
+    wait = 0.15
+    while time.monotonic() - begun < wait:
+        time.sleep(0.01)
+    try:
+        yield answer
+    finally:
+        if answer or app.process.poll() is not None:
+            thread.join(1)
+
+
+# Mercy.
+
+
+def test_a_worker_that_does_not_end_is_killed_after_the_mercy_and_named() -> None:
+    with Instance(load.FILES, workers=2, fastreload=["mercy = 1"]) as app:
+        with in_request(app, "/sleep?seconds=30") as answer:
+            saved = time.monotonic()
+            swap_to(app, 1)
+            assert time.monotonic() - saved < 2.0
+            app.wait(
+                lambda: app.log.matching(
+                    r"\[fastreload\] worker \d+ \(pid \d+\).* /sleep\?seconds=30"
+                ),
+                4,
+                "the log names the worker and what holds it",
+            )
+            assert 0.9 < time.monotonic() - saved < 3.0
+            wait_whole(app, 2, 3)
+            app.wait(lambda: answer, 3, "its client is told")
+        for _ in range(10):
+            assert load.version(1) in app.get().text
+
+
+@pytest.mark.parametrize("workers, slow", ((1, 1), (1, 5), (2, 6)))
+def test_reloads_while_slow_requests_are_under_way_are_all_served(workers: int, slow: int) -> None:
+    """Each generation has a slow request of its own: more of them than there are places for generations."""
+    with Instance(load.FILES, workers=workers, fastreload=["mercy = 2"]) as app:
+        with contextlib.ExitStack() as stack:
+            answers = []
+            for number in range(1, 7):
+                if number <= slow:
+                    answers.append(stack.enter_context(in_request(app, "/sleep?seconds=1.2")))
+                saved = time.monotonic()
+                swap_to(app, number)
+                assert time.monotonic() - saved < 3.5
+            app.wait(lambda: all(answers), 8, "all slow requests are answered")
+            assert [getattr(a[0], "status", a[0]) for a in answers] == [200] * slow
+        wait_whole(app, workers)
+
+
+def test_a_slow_request_is_answered_by_its_old_worker_in_full() -> None:
+    with Instance(load.FILES, workers=1) as app:
+        with in_request(app, "/sleep?seconds=1.5") as answer:
+            swap_to(app, 1)
+            app.wait(lambda: answer, 5, "the slow request ends")
+        assert answer[0].status == 200 and load.version(0) in answer[0].text
+        wait_whole(app, 1)
+
+
+@pytest.mark.parametrize("kind", (HTTP11, ROUTER))
+def test_an_idle_kept_connection_does_not_hold_a_swap_up(kind: str) -> None:
+    import socket
+
+    ini, address = served_by(kind)
+    with Instance(load.FILES, ini=ini, workers=2) as app:
+        with socket.create_connection(address, 5) as kept:
+            kept.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            assert b"200 OK" in kept.recv(65536)
+            app.wait_quiet(0.3)
+            saved = time.monotonic()
+            swap_to(app, 1)
+            assert time.monotonic() - saved < 1.5, app.log.tail()
+
+
+# While candidates load.
+
+SLOW_TO_LOAD = {
+    **load.FILES,
+    "wsgi.py": load.WSGI_PY + '\nprint("loaded", ANSWER, flush=True)\ntime.sleep(1)\n',
+}
+
+
+def test_saves_while_it_loads_start_again_and_only_the_last_content_is_served() -> None:
+    with Instance(SLOW_TO_LOAD, workers=2) as app:
+        app.wait_quiet()
+        with load.Load(app.socket_path, 0, 4, slow=0, pause_s=0.003) as clients:
+            for number in range(1, 6):
+                save_version(app, number)
+                time.sleep(0.1)  # The distance is the subject of this test.
+            app.wait(lambda: clients.answered(5), 10, "the last content")
+            wait_swaps(app, 1)
+        assert {request.version for request in clients.requests} == {0, 5}
+        assert not clients.lost(), clients.summary()
+        assert app.reload_count() == 1
+        wait_whole(app, 2, 3)
+        assert not zombies_of(app.master_pid)
+
+
+def test_a_storm_of_files_is_one_swap() -> None:
+    with Instance(SLOW_TO_LOAD, workers=2) as app:
+        app.path("many").mkdir()
+        app.wait_quiet()
+        for number in range(300):
+            app.save(f"many/module_{number}.py", f"N = {number}\n")
+        save_version(app, 1)
+        app.wait_served()
+        app.wait_quiet()
+        assert app.reload_count() == 1, app.log.matching(r"\[fastreload\]")
+        # Each load but the last was for nothing: no more than a few of them were begun.
+        assert len(app.log.matching(SPAWNED)) <= 2 + 2 * 5, app.log.matching(
+            r"\[fastreload\]|^spawned"
+        )
+        wait_whole(app, 2)
+
+
+@pytest.mark.parametrize("name", ("SIGTERM", "SIGINT", "SIGQUIT"))
+def test_uwsgi_ends_at_once_while_candidates_load(name: str) -> None:
+    ini = ["die-on-term = true"] if name == "SIGTERM" else []
+    files = {**load.FILES, "wsgi.py": load.WSGI_PY + "\nif VERSION_IS_NEW:\n    time.sleep(20)\n"}
+    files["wsgi.py"] = files["wsgi.py"].replace("VERSION_IS_NEW", "'v1' in ANSWER")
+    with Instance(files, workers=2, ini=ini) as app:
+        save_version(app, 1)
+        app.wait(lambda: len(workers_of(app)) == 4, 5, "candidates load")
+        pids = list(workers_of(app))
+        os.kill(app.master_pid, getattr(signal, name))
+        app.wait(lambda: app.process.poll() is not None, 5, "the master is gone")
+        app.wait(
+            lambda: not [p for p in pids if process_state(p) not in ("", "Z", "X")], 3, "all are"
+        )
+
+
+def test_sighup_while_candidates_load_is_a_full_reload_with_the_new_code() -> None:
+    with Instance(SLOW_TO_LOAD, workers=2) as app:
+        save_version(app, 1)
+        app.wait(lambda: len(workers_of(app)) == 4, 5, "candidates load")
+        os.kill(app.master_pid, signal.SIGHUP)
+        app.wait(lambda: app.log.matching("^gracefully .*RELOADED"), 10, "uWSGI reloads")
+        app.wait_served()
+        wait_whole(app, 2)
+        swap_to(app, 2)
+
+
+def test_candidates_do_not_outlive_a_master_that_is_killed() -> None:
+    with Instance(load.FILES, workers=2, ini=["no-orphans = true"]) as app:
+        swap_to(app, 1)
+        save_version(app, 2)
+        pids = list(workers_of(app))
+        os.kill(app.master_pid, signal.SIGKILL)
+        wait_gone(pids)
+
+
+def wait_gone(pids: Sequence[int]) -> None:
+    end = time.monotonic() + 5
+    while [pid for pid in pids if process_state(pid) not in ("", "Z", "X")]:
+        assert time.monotonic() < end, "workers outlive their master, with no-orphans"
+        time.sleep(0.01)
