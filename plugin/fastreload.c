@@ -19,6 +19,7 @@
 #include "reload/generation.h"
 #include "reload/handover.h"
 #include "reload/loop.h"
+#include "reload/nursery.h"
 #include "reload/output.h"
 #include "reload/reload.h"
 #include "reload/slots.h"
@@ -30,11 +31,13 @@
 #include "watch/bytecode.h"
 #include "watch/changes.h"
 #include "watch/scan.h"
+#include "watch/uses.h"
 #include "watch/watcher.h"
 
 extern struct uwsgi_server uwsgi;
 
 #define FR_DEFAULT_SETTLE_MS 10
+#define FR_DEFAULT_SNAPSHOTS 3
 #define FR_DEFAULT_MERCY_S   "5"
 #define FR_DEFAULT_TIMEOUT_S "60"
 #define FR_GONE_MS	     100  /* vim, PyCharm and others have the old file out of the way for a moment */
@@ -452,12 +455,38 @@ static int init(void)
 	return 0;
 }
 
+/* ---- what a loader asks of the rules ---- */
+
+static bool is_in_watched_folder(void *ctx, const char *path)
+{
+	(void)ctx;
+	return fr_watcher_relative(fr.watcher, path) != path;
+}
+
+/* What some rule leaves out comes and goes without meaning; what no rule knows may be the application's data. */
+static bool is_noise(void *ctx, const char *path)
+{
+	const char *relative = fr_watcher_relative(fr.watcher, path);
+	struct fr_verdict verdict;
+
+	(void)ctx;
+	fr_rules_judge_file(fr.rules, relative, &verdict);
+	return !verdict.counts && verdict.pattern;
+}
+
+static const struct fr_uses_hooks uses_hooks = {
+	.is_watched = is_in_watched_folder,
+	.is_noise = is_noise,
+};
+
 /*
  * Generations need more worker slots than the user asked for, before uWSGI makes its tables and after the language plugins have
  * noted how many workers there are.
  */
 static void post_init(void)
 {
+	const char *refusal;
+
 	if (!fr.watcher)
 		return;
 	fr.is_workers_safe = true;
@@ -470,8 +499,15 @@ static void post_init(void)
 			  fr.no_swap);
 		exit(1);
 	}
-	if (!fr.no_swap && fr_generation_prepare(fr.mercy_ms, fr.timeout_ms) < 0)
+	if (fr.no_swap)
+		return;
+	if (fr_generation_prepare(fr.mercy_ms, fr.timeout_ms) < 0)
 		out_of_memory();
+	refusal = fr_nursery_refusal();
+	if (refusal)
+		fr_verbose("each worker loads the application itself: %s\n", refusal);
+	else
+		fr_generation_use_nursery(FR_DEFAULT_SNAPSHOTS, &uses_hooks, NULL);
 }
 
 static void preinit_apps(void)
@@ -495,6 +531,7 @@ static void leave_descriptors_to_master(void)
 	fr.is_child = true;
 	fr_wake_close_in_child();
 	fr_output_close_in_child();
+	fr_nursery_close_in_child();
 	close(fr_watcher_fd(fr.watcher));
 }
 
@@ -623,7 +660,8 @@ static void look_for_side_effects(void)
 	}
 	snprintf(fr.handover.no_swap, sizeof(fr.handover.no_swap), "%s", side_effect);
 	fr_log("%s: the instance starts once more, to load it in the master\n", side_effect);
-	(void)fr_reload_start(FR_ACTION_RELOAD, NULL, now, now);
+	(void)fr_reload_start(FR_ACTION_RELOAD,
+			      &(struct fr_reload_request){.event_ms = now, .now_ms = now});
 }
 
 static void watch_first_load(void)
@@ -696,10 +734,17 @@ static void say_outcome(const struct fr_reload_times *times)
 	fr.handover.reloads++;
 	fr.handover.what[0] = '\0';
 	if (times->is_swap) {
-		fr_log("reloaded in %lld ms%s (%lld to settle, %lld to load)\n",
+		char resumed[64] = "from the beginning";
+
+		if (fr_generation_resumed_at() > 0)
+			snprintf(resumed, sizeof(resumed), "from behind the first %zu files",
+				 fr_generation_resumed_at());
+		fr_log("reloaded in %lld ms%s (%lld to settle, %lld to load, %s)\n",
 		       (long long)(times->done_ms - times->event_ms), note,
 		       (long long)(times->decided_ms - times->event_ms),
-		       (long long)(times->done_ms - times->decided_ms));
+		       (long long)(times->done_ms - times->decided_ms), resumed);
+		if (fr_nursery_reason()[0])
+			fr_verbose("no short cut: %s\n", fr_nursery_reason());
 		return;
 	}
 	fr_log("reloaded in %lld ms%s (%lld to settle, %lld for the old workers to leave, %lld to "
@@ -708,6 +753,16 @@ static void say_outcome(const struct fr_reload_times *times)
 	       (long long)(times->decided_ms - times->event_ms),
 	       (long long)(times->gone_ms - times->decided_ms),
 	       (long long)(times->done_ms - times->gone_ms));
+}
+
+/* Were files only written to? What comes or goes may change what others find, in ways that leave no trace in them. */
+static bool are_all_edits(void)
+{
+	for (size_t i = 0; i < fr.changes.len; i++) {
+		if (fr.changes.kinds[i] == FR_CHANGE_ADDED || fr.changes.kinds[i] == FR_CHANGE_REMOVED)
+			return false;
+	}
+	return !fr.must_rescan;
 }
 
 static void act(void)
@@ -730,7 +785,13 @@ static void act(void)
 	fr_log("%s: %s%s%s (%s)\n", fr.handover.what, fr_action_name(plan.action),
 	       plan.action == FR_ACTION_TOUCH ? ":" : "",
 	       plan.action == FR_ACTION_TOUCH ? fr.action_argument : "", plan.reason);
-	error = fr_reload_start(plan.action, fr.action_argument, fr.changes_event_ms, now_ms());
+	error = fr_reload_start(plan.action, &(struct fr_reload_request){
+						     .argument = fr.action_argument,
+						     .changed = are_all_edits() ? fr.changes.paths : NULL,
+						     .changed_len = fr.changes.len,
+						     .event_ms = fr.changes_event_ms,
+						     .now_ms = now_ms(),
+					     });
 	if (error)
 		fr_log("%s failed: %s\n", fr_action_name(plan.action), strerror(-error));
 }
@@ -799,7 +860,8 @@ static void master_cycle(void)
 	reasons = fr_wake_collect();
 	watch_baseline();
 	say_baseline(was_reading);
-	fr_wake_follow(fr.baseline ? fr_baseline_pid(fr.baseline) : 0);
+	fr_wake_follow();
+	fr_wake_follow_other(0, fr.baseline ? fr_baseline_pid(fr.baseline) : 0);
 	keep_alive();
 	watch_first_load();
 

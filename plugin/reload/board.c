@@ -38,7 +38,8 @@ void fr_board_clear(int wid, bool must_hold)
 	struct fr_board_slot *slot = &slots[wid];
 	uint64_t count;
 
-	*slot = (struct fr_board_slot){.must_hold = must_hold, .leave_fd = slot->leave_fd};
+	*slot = (struct fr_board_slot){
+		.must_hold = must_hold, .ticket = slot->ticket + 1, .leave_fd = slot->leave_fd};
 	if (read(slot->leave_fd, &count, sizeof(count)) < 0)
 		return; /* EAGAIN: nobody told the last one to leave */
 }
@@ -60,16 +61,20 @@ void fr_board_go(int wid)
 	(void)syscall(SYS_futex, &slots[wid].may_go, FUTEX_WAKE, 1, NULL, NULL, 0);
 }
 
-/* The time-out is for a master that is killed: nobody else would ever wake this worker. */
+/*
+ * The time-out is for a master that is killed: nobody else would ever wake this worker. Only then its parent is looked at: at first that
+ * may be a process on its way out.
+ */
 bool fr_board_hold(int wid)
 {
 	const struct timespec second = {.tv_sec = 1};
 
 	while (!fr_board_get(&slots[wid].may_go)) {
-		if (!__atomic_load_n(&uwsgi.workers[wid].manage_next_request, __ATOMIC_SEQ_CST) ||
-		    getppid() != uwsgi.workers[0].pid)
+		if (!__atomic_load_n(&uwsgi.workers[wid].manage_next_request, __ATOMIC_SEQ_CST))
 			return false;
-		(void)syscall(SYS_futex, &slots[wid].may_go, FUTEX_WAIT, 0, &second, NULL, 0);
+		if (syscall(SYS_futex, &slots[wid].may_go, FUTEX_WAIT, 0, &second, NULL, 0) < 0 &&
+		    errno == ETIMEDOUT && getppid() != uwsgi.workers[0].pid)
+			return false;
 	}
 	return true;
 }

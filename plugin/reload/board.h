@@ -14,6 +14,7 @@ struct fr_board_slot {
 	/* Written by the master, before the worker is forked or while it waits. */
 	uint32_t must_hold; /* a candidate: say so when loaded, and wait for the word to go */
 	uint32_t may_go;    /* that word; a futex(2) */
+	uint32_t ticket;    /* goes up with each worker: one that was forked for another has come too late */
 
 	/* Written by the worker. */
 	uint32_t is_loaded; /* it has loaded what there is to load, and is about to accept */

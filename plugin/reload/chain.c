@@ -8,10 +8,9 @@
 
 extern struct uwsgi_server uwsgi;
 
-static int start(const char *argument, int64_t now_ms)
+static int start(const struct fr_reload_request *request)
 {
-	(void)argument;
-	(void)now_ms;
+	(void)request;
 	uwsgi_chain_reload();
 	return 0;
 }

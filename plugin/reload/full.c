@@ -10,10 +10,9 @@
 
 extern struct uwsgi_server uwsgi;
 
-static int start(const char *argument, int64_t now_ms)
+static int start(const struct fr_reload_request *request)
 {
-	(void)argument;
-	(void)now_ms;
+	(void)request;
 	if (uwsgi_instance_is_reloading || uwsgi_instance_is_dying)
 		return 0;
 	fr_slots_kill_loading();

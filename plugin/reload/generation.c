@@ -8,7 +8,9 @@
 #include "reload/board.h"
 #include "reload/generation.h"
 #include "reload/loop.h"
+#include "reload/nursery.h"
 #include "reload/output.h"
+#include "reload/strategy.h"
 #include "reload/wake.h"
 
 extern struct uwsgi_server uwsgi;
@@ -22,11 +24,12 @@ extern struct uwsgi_server uwsgi;
 /* While the old workers are asked to accept no more: they answer within microseconds, and wake us; this is for the one that is being scheduled away. */
 #define FR_GENERATION_SWITCH_LOOK_MS 1
 
-enum slot_state { SLOT_FREE, SLOT_LOADING, SLOT_SERVING, SLOT_LEAVING, SLOT_DOOMED };
+enum slot_state { SLOT_FREE, SLOT_LOADING, SLOT_SERVING, SLOT_LEAVING, SLOT_DOOMED, SLOT_RESERVED };
 
 struct slot {
 	enum slot_state state;
 	int64_t until_ms; /* LEAVING: then it is killed; LOADING: then it has failed */
+	bool is_unborn;	  /* the nursery has still to fork it */
 };
 
 static struct {
@@ -36,12 +39,22 @@ static struct {
 	int64_t mercy_ms, timeout_ms;
 	struct slot *slots; /* 1 to uwsgi.numproc */
 	uint32_t apps;	    /* how many applications the serving generation has loaded */
+	bool has_nursery;   /* it loads; else each worker does */
+	char *changed;	    /* for the next start: paths behind each other, each with its NUL; NULL: anything may have */
+	const char **changed_paths; /* they point into it */
+	size_t changed_len;
 	bool must_start;    /* candidates are wanted, and wait for slots to become free */
 	bool is_switching;  /* the old ones have been told to accept no more; the new ones wait for that */
 	int retries;
 	int failed_wid; /* whose output explains the failure; 0: none */
 	char failure[128];
 } gen;
+
+/* With one more, the last, for the nursery to load in. */
+static int all_slots(int wanted)
+{
+	return wanted * FR_GENERATIONS + 1;
+}
 
 /* ---- is it possible here? ---- */
 
@@ -129,7 +142,7 @@ static void stand_in_for_preinit(void)
 void fr_generation_end_preinit(void)
 {
 	if (gen.wanted)
-		uwsgi.numproc = gen.wanted * FR_GENERATIONS;
+		uwsgi.numproc = all_slots(gen.wanted);
 }
 
 /* uWSGI starts as many workers as "cheaper" allows and marks the other slots as cheaped (core/uwsgi.c, end of uwsgi_start). */
@@ -137,21 +150,22 @@ int fr_generation_prepare(int64_t mercy_ms, int64_t timeout_ms)
 {
 	int wanted = uwsgi.numproc;
 
-	gen.slots = calloc((size_t)wanted * FR_GENERATIONS + 1, sizeof(*gen.slots));
+	gen.slots = calloc((size_t)all_slots(wanted) + 1, sizeof(*gen.slots));
 	if (!gen.slots)
 		return -ENOMEM;
-	enlarge_rpc_tables(wanted, wanted * FR_GENERATIONS);
+	enlarge_rpc_tables(wanted, all_slots(wanted));
 	gen.wanted = wanted;
 	gen.mercy_ms = mercy_ms;
 	gen.timeout_ms = timeout_ms;
 	stand_in_for_preinit();
-	uwsgi.numproc = wanted * FR_GENERATIONS;
+	uwsgi.numproc = all_slots(wanted);
 	uwsgi.cheaper = 1;
 	uwsgi.cheaper_count = uwsgi.cheaper_initial = wanted;
 	gen.was_lazy = uwsgi.lazy_apps;
 	uwsgi.lazy_apps = 1;
 	for (int wid = 1; wid <= wanted; wid++)
 		gen.slots[wid].state = SLOT_SERVING;
+	gen.slots[uwsgi.numproc].state = SLOT_RESERVED;
 	return 0;
 }
 
@@ -164,6 +178,8 @@ void fr_generation_enter_loop(void)
 {
 	if (gen.wanted)
 		uwsgi.cheaper = 0;
+	if (gen.has_nursery)
+		fr_nursery_enter_loop();
 }
 
 void fr_generation_enter_worker(void)
@@ -243,6 +259,7 @@ static void spawn(int wid, int64_t now_ms)
 	uwsgi.workers[wid].apps_cnt = 0;
 	if (uwsgi_respawn_worker(wid))
 		become_worker(wid);
+	fr_output_forked(wid);
 	uwsgi.workers[wid].cheaped = 1; /* if it dies now, nobody respawns it */
 	gen.slots[wid] = (struct slot){.state = SLOT_LOADING, .until_ms = now_ms + gen.timeout_ms};
 }
@@ -251,13 +268,16 @@ static void spawn(int wid, int64_t now_ms)
 static void doom(int wid)
 {
 	uwsgi.workers[wid].manage_next_request = 0;
-	uwsgi_curse(wid, SIGKILL);
+	if (uwsgi.workers[wid].pid > 0)
+		uwsgi_curse(wid, SIGKILL);
 	gen.slots[wid].state = SLOT_DOOMED;
 }
 
 /* Shows what the one has printed that explains why; what the others have printed is the same. */
 static void doom_candidates(int shown_wid)
 {
+	if (gen.has_nursery)
+		fr_nursery_stop();
 	if (shown_wid)
 		fr_output_show(shown_wid);
 	for (int wid = 1; wid <= uwsgi.numproc; wid++) {
@@ -278,21 +298,109 @@ static int count(enum slot_state state)
 	return len;
 }
 
-static void spawn_candidates(int64_t now_ms)
+static void forget_text(char *text, const char **paths)
 {
-	if (count(SLOT_FREE) < gen.wanted)
-		return;
-	gen.must_start = false;
-	for (int wid = 1, left = gen.wanted; left > 0; wid++) {
-		if (gen.slots[wid].state != SLOT_FREE)
-			continue;
-		spawn(wid, now_ms);
-		left--;
-	}
+	free(gen.changed);
+	free(gen.changed_paths);
+	gen.changed = text;
+	gen.changed_paths = paths;
 }
 
-void fr_generation_start(int64_t now_ms)
+/* One loader for all of them. */
+static bool let_nursery_load(const int *wids, int64_t now_ms)
 {
+	const struct fr_nursery_order order = {
+		.wids = wids,
+		.wids_len = gen.wanted,
+		.apps = gen.apps,
+		.wanted = gen.changed_paths && gen.changed_len > 0 ? gen.changed_paths[0] : NULL,
+		.changed = gen.changed_paths,
+		.changed_len = gen.changed_len,
+	};
+
+	for (int i = 0; i < gen.wanted; i++) {
+		int wid = wids[i];
+
+		fr_board_clear(wid, true);
+		uwsgi.workers[wid].apps_cnt = 0;
+		uwsgi.workers[wid].pid = 0;
+		gen.slots[wid] = (struct slot){.state = SLOT_LOADING,
+					       .until_ms = now_ms + gen.timeout_ms,
+					       .is_unborn = true};
+	}
+	fr_output_begin(wids[0]);
+	if (fr_nursery_start(&order) == 0)
+		return true;
+	for (int i = 0; i < gen.wanted; i++)
+		gen.slots[wids[i]].state = SLOT_FREE;
+	return false;
+}
+
+static void spawn_candidates(int64_t now_ms)
+{
+	int wids[64 + 1], len = 0;
+
+	if (count(SLOT_FREE) < gen.wanted || (gen.has_nursery && fr_nursery_is_busy()))
+		return;
+	gen.must_start = false;
+	for (int wid = 1; len < gen.wanted && wid <= uwsgi.numproc; wid++) {
+		if (gen.slots[wid].state != SLOT_FREE)
+			continue;
+		if (gen.has_nursery)
+			wids[len++] = wid;
+		else if (len++ < gen.wanted)
+			spawn(wid, now_ms);
+	}
+	if (!gen.has_nursery || let_nursery_load(wids, now_ms))
+		return;
+	for (int i = 0; i < len; i++)
+		spawn(wids[i], now_ms);
+}
+
+/* The request is gone when slots become free: what it says is kept. What was not loaded yet has still changed, so new paths come to the old ones. */
+static void keep_changes(const struct fr_reload_request *request)
+{
+	bool is_first = gen.changed == NULL && gen.changed_len == 0;
+	size_t size = 1, used = 0;
+	const char **paths;
+	char *text;
+
+	if (!is_first && !gen.changed) /* anything may have changed, and still may */
+		return;
+	for (size_t i = 0; request->changed && i < request->changed_len; i++)
+		size += strlen(request->changed[i]) + 1;
+	for (size_t i = 0; i < gen.changed_len; i++)
+		size += strlen(gen.changed_paths[i]) + 1;
+	text = request->changed ? malloc(size) : NULL;
+	paths = text ? calloc(gen.changed_len + request->changed_len + 1, sizeof(*paths)) : NULL;
+	for (size_t i = 0; paths && i < request->changed_len + gen.changed_len; i++) {
+		paths[i] = strcpy(text + used, i < request->changed_len ?
+						       request->changed[i] :
+						       gen.changed_paths[i - request->changed_len]);
+		used += strlen(paths[i]) + 1;
+	}
+	gen.changed_len = paths ? gen.changed_len + request->changed_len : 1;
+	forget_text(paths ? text : NULL, paths);
+	if (!paths)
+		free(text);
+}
+
+void fr_generation_use_nursery(int snapshots, const struct fr_uses_hooks *hooks, void *ctx)
+{
+	gen.has_nursery = true;
+	fr_nursery_open(uwsgi.numproc, snapshots, gen.was_lazy, hooks, ctx);
+}
+
+size_t fr_generation_resumed_at(void)
+{
+	return gen.has_nursery ? fr_nursery_resumed_at() : 0;
+}
+
+void fr_generation_start(const struct fr_reload_request *request)
+{
+	int64_t now_ms = request->now_ms;
+
+	keep_changes(request);
 	doom_candidates(0);
 	gen.must_start = true;
 	gen.retries = 0;
@@ -331,6 +439,11 @@ static bool has_ended(int wid, int *ret_status)
 	struct uwsgi_worker *worker = &uwsgi.workers[wid];
 
 	*ret_status = -1;
+	if (gen.slots[wid].is_unborn && fr_nursery_is_busy())
+		return false;
+	gen.slots[wid].is_unborn = false;
+	if (gen.slots[wid].state == SLOT_DOOMED && worker->pid > 0)
+		(void)kill(worker->pid, SIGKILL); /* it may have been born after it was doomed */
 	if (worker->pid > 0 && waitpid(worker->pid, ret_status, WNOHANG) == worker->pid)
 		worker->pid = 0;
 	return worker->pid <= 0; /* or uWSGI has reaped it, in the last turn */
@@ -348,7 +461,8 @@ static int reap(int *ret_status)
 	for (int wid = 1; wid <= uwsgi.numproc; wid++) {
 		enum slot_state state = gen.slots[wid].state;
 
-		if (state == SLOT_FREE || state == SLOT_SERVING || !has_ended(wid, &status))
+		if (state == SLOT_FREE || state == SLOT_SERVING || state == SLOT_RESERVED ||
+		    !has_ended(wid, &status))
 			continue;
 		uwsgi.workers[wid].cursed_at = 0;
 		uwsgi.workers[wid].no_mercy_at = 0;
@@ -374,6 +488,55 @@ static bool fail(int64_t now_ms, int died_wid, int status)
 		return false;
 	}
 	return true;
+}
+
+static bool fail_by_nursery(int64_t now_ms, int status)
+{
+	for (int wid = 1; wid <= uwsgi.numproc; wid++) {
+		if (gen.slots[wid].state == SLOT_LOADING) {
+			gen.failed_wid = wid;
+			break;
+		}
+	}
+	if (status >= 0 && WIFEXITED(status) && WEXITSTATUS(status) == UWSGI_FAILED_APP_CODE)
+		snprintf(gen.failure, sizeof(gen.failure), "the application did not load");
+	else
+		describe_death(status);
+	return fail(now_ms, gen.failed_wid, status);
+}
+
+/* Not in one process for all, then each for itself, from now on. */
+static void do_without_nursery(int64_t now_ms)
+{
+	uwsgi_log_verbose("[fastreload] each worker loads the application itself from now on: %s\n",
+			  fr_nursery_reason());
+	doom_candidates(0);
+	fr_nursery_forget();
+	gen.has_nursery = false;
+	gen.must_start = true;
+	spawn_candidates(now_ms);
+}
+
+/* Returns whether the attempt has failed. */
+static bool follow_nursery(int64_t now_ms)
+{
+	int status;
+
+	switch (fr_nursery_step(&status)) {
+	case FR_NURSERY_FAILED:
+		return fail_by_nursery(now_ms, status);
+	case FR_NURSERY_UNSUITABLE:
+		do_without_nursery(now_ms);
+		break;
+	case FR_NURSERY_BORN:
+		for (int wid = 1; wid <= uwsgi.numproc; wid++)
+			gen.slots[wid].is_unborn = false;
+		break;
+	case FR_NURSERY_IDLE:
+	case FR_NURSERY_LOADING:
+		break;
+	}
+	return false;
 }
 
 /* Is there one that has loaded fewer applications than are being served, or that takes too long? */
@@ -456,6 +619,8 @@ static bool have_old_let_go(void)
 /* Second half: the new ones begin. Connections that came in between have waited in the socket's queue. */
 static void end_switch(void)
 {
+	gen.changed_len = 0;
+	forget_text(NULL, NULL);
 	for (int wid = 1; wid <= uwsgi.numproc; wid++) {
 		if (gen.slots[wid].state == SLOT_SERVING)
 			fr_board_go(wid);
@@ -527,6 +692,8 @@ static int64_t next_look(void)
 /* The candidates' part of a turn. */
 static enum fr_generation_state follow_candidates(int64_t now_ms, int died_wid, int status)
 {
+	if (gen.has_nursery && follow_nursery(now_ms))
+		return FR_GENERATION_FAILED;
 	if (gen.must_start)
 		spawn_candidates(now_ms);
 	if (died_wid) {

@@ -25,6 +25,10 @@ const char *fr_generation_refusal(void);
  */
 int fr_generation_prepare(int64_t mercy_ms, int64_t timeout_ms);
 
+/* Lets a nursery load the generations, with as many snapshots; hooks and ctx are borrowed for ever. After fr_generation_prepare. */
+struct fr_uses_hooks;
+void fr_generation_use_nursery(int snapshots, const struct fr_uses_hooks *hooks, void *ctx);
+
 /* When the language plugins have initialised themselves (preinit_apps). */
 void fr_generation_end_preinit(void);
 
@@ -43,6 +47,8 @@ const char *fr_generation_side_effect(void);
 /* Was lazy-apps the user's own wish? */
 bool fr_generation_was_lazy(void);
 
+struct fr_reload_request;
+
 enum fr_generation_state {
 	FR_GENERATION_IDLE,
 	FR_GENERATION_LOADING,
@@ -51,7 +57,7 @@ enum fr_generation_state {
 };
 
 /* Starts candidates, in place of those that are loading. In the master. A forked child does not return from this. */
-void fr_generation_start(int64_t now_ms);
+void fr_generation_start(const struct fr_reload_request *request);
 
 /* Once in every turn of the master. *ret_wake_ms: when to look again at the latest, or -1. */
 enum fr_generation_state fr_generation_step(int64_t now_ms, int64_t *ret_wake_ms);
@@ -61,6 +67,9 @@ bool fr_generation_is_switching(void);
 
 /* What became of the candidates that failed, as the end of a sentence; valid until the next start. */
 const char *fr_generation_failure(void);
+
+/* From where the generation that serves was loaded: how many files had been read before it went on; 0: from the beginning. */
+size_t fr_generation_resumed_at(void);
 
 /* What the candidate that failed has printed; valid until the next start. */
 const char *fr_generation_failure_output(void);

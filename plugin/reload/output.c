@@ -123,14 +123,23 @@ static void keep(struct output *output, const char *bytes, size_t len)
 	output->text[output->len] = '\0';
 }
 
-/* Once the candidate is forked, the master's own end for writing would keep the pipe open for ever. */
+int fr_output_writer(int wid)
+{
+	return outputs[wid].write_fd;
+}
+
+/* The master's own end for writing would keep the pipe open for ever. */
+void fr_output_forked(int wid)
+{
+	close_fd(&outputs[wid].write_fd);
+}
+
 static void drain(int wid)
 {
 	struct output *output = &outputs[wid];
 	char bytes[FR_OUTPUT_READ];
 	ssize_t len;
 
-	close_fd(&output->write_fd);
 	if (output->read_fd < 0)
 		return;
 	len = read(output->read_fd, bytes, sizeof(bytes));

@@ -15,6 +15,12 @@ int fr_output_open(int slots);
 /* Master, before it forks the candidate of a slot: makes its pipe. Without one (no descriptors left) the candidate prints to the log as it comes. */
 void fr_output_begin(int wid);
 
+/* Master: the end for writing, to be sent to a process that is to load; -1: there is none. Borrowed, until fr_output_forked. */
+int fr_output_writer(int wid);
+
+/* Master: the candidate has its end of the pipe. */
+void fr_output_forked(int wid);
+
 /* The candidate, in the child: what it prints goes into the pipe now. */
 void fr_output_redirect(int wid);
 

@@ -55,18 +55,18 @@ int fr_reload_open(void)
 	return error;
 }
 
-int fr_reload_start(enum fr_action action, const char *argument, int64_t event_ms, int64_t now_ms)
+int fr_reload_start(enum fr_action action, const struct fr_reload_request *request)
 {
 	const struct fr_strategy *strategy = strategies[action];
 	int error;
 
 	fr_slots_mark();
-	error = strategy->start(argument, now_ms);
+	error = strategy->start(request);
 	if (error || !strategy->progress)
 		return error;
 	if (!reload.running) /* else the first change goes on waiting for its answer */
-		reload.times.event_ms = event_ms;
-	reload.times.decided_ms = now_ms;
+		reload.times.event_ms = request->event_ms;
+	reload.times.decided_ms = request->now_ms;
 	reload.times.gone_ms = 0;
 	reload.running = strategy;
 	return 0;

@@ -24,8 +24,8 @@ struct fr_reload_times {
 /* Opens what the master and the workers have in common. In the starting process, before anything is forked. 0 or a negative errno. */
 int fr_reload_open(void);
 
-/* Starts an action for a change first seen at event_ms. argument: see struct fr_strategy. 0 or a negative errno. */
-int fr_reload_start(enum fr_action action, const char *argument, int64_t event_ms, int64_t now_ms);
+/* Starts an action. 0 or a negative errno. */
+int fr_reload_start(enum fr_action action, const struct fr_reload_request *request);
 
 /* Goes on with a full reload that the image before this one started. */
 void fr_reload_resume(const struct fr_reload_times *times);

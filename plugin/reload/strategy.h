@@ -5,6 +5,7 @@
 #define FR_STRATEGY_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 enum fr_progress {
@@ -13,10 +14,19 @@ enum fr_progress {
 	FR_PROGRESS_FAILED, /* it does not, and the old code goes on serving */
 };
 
+/* What is to be loaded, and why. All borrowed for the call. */
+struct fr_reload_request {
+	const char *argument;	    /* what --fastreload-action gave after the colon, or NULL */
+	const char *const *changed; /* absolute paths of the files that changed; NULL: files came or went, or it is not known */
+	size_t changed_len;
+	int64_t event_ms; /* the first hint of a change */
+	int64_t now_ms;
+};
+
 /* All of these run in the master, and none blocks. */
 struct fr_strategy {
-	/* Starts it; argument is what --fastreload-action gave after the colon, borrowed, or NULL. 0 or a negative errno. */
-	int (*start)(const char *argument, int64_t now_ms);
+	/* Starts it. 0 or a negative errno. */
+	int (*start)(const struct fr_reload_request *request);
 
 	/* How far is it? Asked once in every turn of the master while it runs. NULL: what follows is somebody else's business. */
 	enum fr_progress (*progress)(void);

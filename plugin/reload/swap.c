@@ -8,11 +8,10 @@
 
 static enum fr_generation_state state;
 
-static int start(const char *argument, int64_t now_ms)
+static int start(const struct fr_reload_request *request)
 {
-	(void)argument;
 	state = FR_GENERATION_LOADING;
-	fr_generation_start(now_ms);
+	fr_generation_start(request);
 	return 0;
 }
 

@@ -9,12 +9,11 @@
 
 #include "reload/strategy.h"
 
-static int start(const char *argument, int64_t now_ms)
+static int start(const struct fr_reload_request *request)
 {
-	int fd = open(argument, O_WRONLY | O_CREAT | O_CLOEXEC | O_NONBLOCK | O_NOCTTY, 0666);
+	int fd = open(request->argument, O_WRONLY | O_CREAT | O_CLOEXEC | O_NONBLOCK | O_NOCTTY, 0666);
 	int error = 0;
 
-	(void)now_ms;
 	if (fd < 0)
 		return -errno;
 	if (futimens(fd, NULL) < 0)

@@ -18,7 +18,7 @@ extern struct uwsgi_server uwsgi;
 #define SYS_pidfd_open 434 /* the same on all architectures since it was added in 5.3 */
 #endif
 
-/* A process that is followed: one for each worker and mule, and one more. */
+/* A process that is followed: one for each worker and mule, and a few more. */
 struct fr_followed {
 	pid_t pid; /* 0: none */
 	int pidfd; /* -1: none, or its end was seen */
@@ -125,23 +125,35 @@ static void follow(int place, pid_t pid)
 		drop_pidfd(followed);
 }
 
-void fr_wake_follow(int other)
+static bool make_room(void)
 {
-	int len = uwsgi.numproc + uwsgi.mules_cnt + 1;
+	int len = uwsgi.numproc + uwsgi.mules_cnt + FR_WAKE_OTHERS;
 
-	if (!wake.followed) {
-		wake.followed = calloc((size_t)len, sizeof(*wake.followed));
-		if (!wake.followed)
-			return;
-		for (int i = 0; i < len; i++)
-			wake.followed[i].pidfd = -1;
-		wake.followed_len = len;
-	}
+	if (wake.followed)
+		return true;
+	wake.followed = calloc((size_t)len, sizeof(*wake.followed));
+	if (!wake.followed)
+		return false;
+	for (int i = 0; i < len; i++)
+		wake.followed[i].pidfd = -1;
+	wake.followed_len = len;
+	return true;
+}
+
+void fr_wake_follow_other(int place, int pid)
+{
+	if (make_room())
+		follow(uwsgi.numproc + uwsgi.mules_cnt + place, pid);
+}
+
+void fr_wake_follow(void)
+{
+	if (!make_room())
+		return;
 	for (int i = 0; i < uwsgi.numproc; i++)
 		follow(i, uwsgi.workers[i + 1].pid);
 	for (int i = 0; i < uwsgi.mules_cnt; i++)
 		follow(uwsgi.numproc + i, uwsgi.mules[i].pid);
-	follow(len - 1, other);
 }
 
 bool fr_wake_sees_deaths(void)

@@ -36,8 +36,12 @@ unsigned fr_wake_collect(void);
 void fr_wake_watch_output(int fd);
 void fr_wake_unwatch_output(int fd);
 
-/* Follows the workers and mules that there are now, and the extra process `other` (0: none). Cheap when nothing changed. */
-void fr_wake_follow(int other);
+/* Follows the workers and mules that there are now. Cheap when nothing changed. */
+void fr_wake_follow(void);
+
+/* Follows one more process in one of FR_WAKE_OTHERS places; 0: none. */
+void fr_wake_follow_other(int place, int pid);
+#define FR_WAKE_OTHERS 2
 
 /* False where the kernel has no pidfd (before 5.3): deaths wake nobody, and the caller looks often while it waits for one. */
 bool fr_wake_sees_deaths(void);

@@ -8,10 +8,9 @@
 
 extern struct uwsgi_server uwsgi;
 
-static int start(const char *argument, int64_t now_ms)
+static int start(const struct fr_reload_request *request)
 {
-	(void)argument;
-	(void)now_ms;
+	(void)request;
 	fr_slots_kill_loading();
 	uwsgi_block_signal(SIGHUP);
 	for (int i = 1; i <= uwsgi.numproc; i++) {

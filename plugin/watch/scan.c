@@ -52,6 +52,7 @@ void fr_scan_free(struct fr_scan *scan)
 void fr_scan_push(struct fr_scan *scan, struct fr_node *folder, bool is_compare)
 {
 	folder->is_pending_compare |= is_compare;
+	folder->is_left = false;
 	if (folder->is_queued)
 		return;
 	folder->is_queued = true;
@@ -122,7 +123,7 @@ static void begin(struct fr_scan *scan, struct fr_node *folder)
 			error = -errno;
 	}
 	if (means_gone(error))
-		scan->hooks->left(scan->ctx, folder, false);
+		scan->hooks->left(scan->ctx, folder);
 	else if (error)
 		scan->hooks->trouble(scan->ctx, path, error);
 	if (!scan->dir)
@@ -180,7 +181,7 @@ static void meet_folder(struct fr_scan *scan, const char *name)
 	fr_rules_judge_folder(scan->rules, relative, &facts, &verdict);
 	if (!verdict.counts) {
 		if (child)
-			scan->hooks->left(scan->ctx, child, true);
+			scan->hooks->left(scan->ctx, child);
 		return;
 	}
 	if (!child)
@@ -244,7 +245,7 @@ static void meet(struct fr_scan *scan, const struct dirent *entry)
 	if (type == DT_DIR)
 		meet_folder(scan, entry->d_name);
 	else if (strcmp(entry->d_name, "pyvenv.cfg") == 0 && is_left_out_by_now(scan))
-		scan->hooks->left(scan->ctx, scan->folder, true);
+		scan->hooks->left(scan->ctx, scan->folder);
 	else if (type == DT_REG || type == DT_LNK)
 		meet_file(scan, entry->d_name);
 }
@@ -269,7 +270,9 @@ static void report_missing(struct fr_scan *scan)
 		if (child->seen == scan->generation)
 			continue;
 		if (child->kind == FR_NODE_FOLDER) {
-			scan->hooks->left(scan->ctx, child, false);
+			/* One in the queue may have come since that listing began; its own turn will show whether it is there. */
+			if (!child->is_queued)
+				scan->hooks->left(scan->ctx, child);
 			continue;
 		}
 		path = fr_tree_path(scan->tree, child, NULL);

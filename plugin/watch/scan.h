@@ -20,8 +20,8 @@ struct fr_scan_hooks {
 	int (*enter)(void *ctx, struct fr_node *folder, const char *path);
 	/* The file at path is new or not as it was (is_gone: it is missing). The tree still has it as it was. */
 	void (*differs)(void *ctx, const char *path, bool is_gone);
-	/* The folder is not there any more, or the rules no longer enter it (is_silent: then its files are no deletions). */
-	void (*left)(void *ctx, struct fr_node *folder, bool is_silent);
+	/* The folder is not there any more, or the rules no longer enter it. */
+	void (*left)(void *ctx, struct fr_node *folder);
 	/* The folder could not be watched or listed, or only in part; error is a negative errno, never one that means "gone". */
 	void (*trouble)(void *ctx, const char *path, int error);
 };

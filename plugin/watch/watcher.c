@@ -58,32 +58,27 @@ static struct fr_node *first_leaf(struct fr_node *node)
 	return node;
 }
 
-/* Removes the unwatched folders below top (and top) that hold nothing; with_files: what they hold, too. Children first. */
-static void prune(struct fr_watcher *watcher, struct fr_node *top, bool with_files)
+/* Removes the folders below top (and top) that were left and hold no file. Children first. */
+static void prune(struct fr_watcher *watcher, struct fr_node *top)
 {
 	struct fr_node *node = first_leaf(top), *next;
 	bool is_last;
 
 	do {
-		bool is_removable = node->kind == FR_NODE_FILE ? with_files : node->watch < 0;
-
 		is_last = node == top;
 		next = is_last	   ? NULL :
 			node->next ? first_leaf(node->next) :
 				     node->parent;
-		if (is_removable && node->parent && !node->first_child && !node->is_queued) {
-			fr_scan_forget(watcher->scan, node);
+		if (node->is_left && node->parent && !node->first_child)
 			fr_tree_remove(watcher->tree, node);
-		}
 		node = next;
 	} while (!is_last);
 }
 
 /*
- * A folder is gone, or no longer entered. Its files stay in the tree, so that fr_watcher_verify can tell that they were there; is_silent: they
- * are forgotten.
+ * A folder is gone, or no longer entered. Its files stay in the tree until fr_watcher_verify has told which: it may be back by then.
  */
-static void leave_folder(struct fr_watcher *watcher, struct fr_node *top, bool is_silent)
+static void leave_folder(struct fr_watcher *watcher, struct fr_node *top)
 {
 	for (struct fr_node *node = top; node; node = fr_tree_next(node, top)) {
 		const char *path;
@@ -91,22 +86,23 @@ static void leave_folder(struct fr_watcher *watcher, struct fr_node *top, bool i
 		if (node->kind == FR_NODE_FOLDER) {
 			fr_scan_forget(watcher->scan, node);
 			watcher->ops->remove(watcher->source, node);
-		} else if (!is_silent) {
+			node->is_left = true;
+		} else {
 			path = fr_tree_path(watcher->tree, node, NULL);
 			if (path)
 				watcher->hooks->note(watcher->ctx, path, FR_HINT_GONE);
 		}
 	}
-	prune(watcher, top, is_silent);
+	prune(watcher, top);
 }
 
 /* The scan found no folder there, or none to enter. */
-static void folder_left(void *ctx, struct fr_node *folder, bool is_silent)
+static void folder_left(void *ctx, struct fr_node *folder)
 {
 	struct fr_watcher *watcher = ctx;
 	bool is_root = !folder->parent;
 
-	leave_folder(watcher, folder, is_silent);
+	leave_folder(watcher, folder);
 	if (is_root)
 		look_for_roots(watcher);
 }
@@ -231,7 +227,7 @@ static void folder_came(struct fr_watcher *watcher, struct fr_node *folder, cons
 		return;
 	if (!fr_scan_enters(watcher->scan, path, relative)) {
 		if (child) /* it has taken the place of one that was entered */
-			leave_folder(watcher, child, true);
+			leave_folder(watcher, child);
 		return;
 	}
 	if (!child)
@@ -247,7 +243,7 @@ static void folder_gone(struct fr_watcher *watcher, struct fr_node *folder, cons
 	struct stat st;
 
 	if (child)
-		leave_folder(watcher, child, false);
+		leave_folder(watcher, child);
 	/* Two names that are exchanged, renameat2(2), are said to come before they are said to go. */
 	path = fr_tree_path_in(watcher->tree, folder, name, NULL);
 	if (path && lstat(path, &st) == 0 && S_ISDIR(st.st_mode))
@@ -260,7 +256,7 @@ static void folder_attrib(struct fr_watcher *watcher, struct fr_node *folder, co
 	struct fr_node *child = fr_tree_child(watcher->tree, folder, name, FR_NODE_FOLDER);
 
 	if (child && child->watch < 0)
-		fr_scan_push(watcher->scan, child, true);
+		folder_came(watcher, folder, name);
 }
 
 static void self_changed(struct fr_watcher *watcher, struct fr_node *folder)
@@ -273,7 +269,7 @@ static void self_changed(struct fr_watcher *watcher, struct fr_node *folder)
 	} else if (is_folder(folder->name)) {
 		fr_scan_push(watcher->scan, folder, true); /* another folder, perhaps: the scan watches that */
 	} else {
-		leave_folder(watcher, folder, false);
+		leave_folder(watcher, folder);
 		look_for_roots(watcher);
 	}
 }
@@ -295,7 +291,7 @@ static bool becomes_virtualenv(struct fr_watcher *watcher, struct fr_node *folde
 
 	if (!folder->parent || !path || fr_scan_enters(watcher->scan, path, relative))
 		return false;
-	leave_folder(watcher, folder, true);
+	leave_folder(watcher, folder);
 	return true;
 }
 
@@ -425,22 +421,18 @@ void fr_watcher_rescan(struct fr_watcher *watcher)
 	}
 }
 
-static enum fr_change_kind verify_gone(struct fr_watcher *watcher, struct fr_node *node)
+/* Removes a file from the tree, and with it the folders that were kept for its sake. */
+static void forget_file(struct fr_watcher *watcher, struct fr_node *node)
 {
-	struct fr_node *folder;
+	struct fr_node *folder = node->parent;
 
-	if (!node)
-		return FR_CHANGE_NONE;
-	folder = node->parent;
 	fr_tree_remove(watcher->tree, node);
-	while (folder->parent && !folder->first_child && folder->watch < 0 && !folder->is_queued) {
+	while (folder->is_left && folder->parent && !folder->first_child) {
 		struct fr_node *above = folder->parent;
 
-		fr_scan_forget(watcher->scan, folder);
 		fr_tree_remove(watcher->tree, folder);
 		folder = above;
 	}
-	return FR_CHANGE_REMOVED;
 }
 
 static enum fr_change_kind verify_new(struct fr_watcher *watcher, const char *path,
@@ -449,7 +441,7 @@ static enum fr_change_kind verify_new(struct fr_watcher *watcher, const char *pa
 	struct fr_node *folder = fr_tree_folder_of(watcher->tree, path);
 	struct fr_node *node;
 
-	if (!folder) /* not watched any more, or left out by the rules */
+	if (!folder || folder->is_left)
 		return FR_CHANGE_NONE;
 	node = fr_tree_add(watcher->tree, folder, strrchr(path, '/') + 1, FR_NODE_FILE);
 	if (node)
@@ -480,8 +472,12 @@ enum fr_change_kind fr_watcher_verify(struct fr_watcher *watcher, const char *pa
 	enum fr_change_kind kind;
 	int error = fr_content_stamp(-1, path, with_hash, &now);
 
-	if (error == -ENOENT)
-		return verify_gone(watcher, node);
+	if (error == -ENOENT || (!error && node && node->parent->is_left)) {
+		if (node)
+			forget_file(watcher, node);
+		/* One that is there in a folder that is not entered any more is neither changed nor removed. */
+		return node && error ? FR_CHANGE_REMOVED : FR_CHANGE_NONE;
+	}
 	if (error)
 		return FR_CHANGE_NONE; /* not to be looked at: what cannot be read cannot be loaded */
 	if (!node)

@@ -4,24 +4,19 @@ from __future__ import annotations
 
 import collections
 import contextlib
-import json
 import os
 import random
-import re
 import signal
-import subprocess
+import socket
 import threading
 import time
-from typing import Callable, Iterator, Sequence
 
 import pytest
 
-import apps
 import load
 from harness import (
     RESPAWN_GUARD,
     Instance,
-    children_of,
     cpu_ns,
     free_port,
     http_get,
@@ -29,54 +24,27 @@ from harness import (
     process_state,
     pss_kb,
 )
+from swapping import (
+    NOT_RELOADED,
+    SPAWNED,
+    SWAP,
+    in_request,
+    read_stats,
+    respawned,
+    save_version,
+    settle,
+    swap_to,
+    wait_gone,
+    wait_swaps,
+    wait_whole,
+    workers_of,
+    zombies_of,
+)
 
 RELOADS = int(os.environ.get("FR_RELOADS", "25"))
 SWAPS = int(os.environ.get("FR_SWAPS", "60"))
 KILLS = int(os.environ.get("FR_KILLS", "20"))
 SEED = int(os.environ.get("FR_SEED", str(random.randrange(1 << 30))))
-
-SWAP = re.compile(r"\[fastreload\] .*: swap \(")
-NOT_RELOADED = re.compile(r"\[fastreload\] not reloaded: (.*); the last good code goes on serving")
-SPAWNED = re.compile(r"^(?:spawned|Respawned) uWSGI worker (\d+) \((?:new )?pid: (\d+)")
-
-
-def workers_of(app: Instance) -> dict[int, int]:
-    """Returns the slot of each living worker by its pid, by uWSGI's own log."""
-    app.log.refresh()
-    slots = {}
-    for line in app.log.lines:
-        match = SPAWNED.match(line)
-        if match:
-            slots[int(match.group(2))] = int(match.group(1))
-    alive = set(app.worker_pids())
-    return {pid: slot for pid, slot in slots.items() if pid in alive}
-
-
-def wait_swaps(app: Instance, count: int, deadline_s: float = 15.0) -> None:
-    """Waits until the plugin has said so often that it has reloaded."""
-    app.wait(lambda: app.reload_count() >= count, deadline_s, f"{count} reloads are reported")
-
-
-def wait_whole(app: Instance, workers: int, deadline_s: float = 8.0) -> None:
-    """Waits until there are exactly the workers that the user asked for, and nobody else of ours."""
-    app.wait(lambda: len(workers_of(app)) == workers, deadline_s, f"{workers} workers, no other")
-
-
-def save_version(app: Instance, number: int) -> None:
-    """Saves the number-th version of the application."""
-    app.put("parts/value.py", load.version(number))
-
-
-def swap_to(app: Instance, number: int, load_: load.Load | None = None) -> None:
-    """Saves a version, and waits until it serves and the plugin has said so."""
-    before = app.reload_count()
-    save_version(app, number)
-    if load_ is not None:
-        app.wait(lambda: load_.answered(number), 15, f"version {number} answers a client")
-    else:
-        app.wait_served()
-    wait_swaps(app, before + 1)
-
 
 # Under load.
 
@@ -116,6 +84,7 @@ def test_no_request_is_lost_and_no_old_answer_follows_a_new_one(kind: str) -> No
     # One that keeps a connection keeps a worker of an http11-socket.
     workers = 10 if kind == HTTP11 else 4
     with Instance(load.FILES, ini=ini, workers=workers) as app:
+        settle(app, workers)
         with clients_for(kind, app, address) as clients:
             app.wait(lambda: len(clients.requests) > 200, 20, "the clients are at work")
             for number in range(1, RELOADS + 1):
@@ -129,6 +98,7 @@ def test_no_request_is_lost_and_no_old_answer_follows_a_new_one(kind: str) -> No
 def test_no_request_waits_longer_for_a_reload_of_an_application_that_loads_slowly() -> None:
     files = {**load.FILES, "wsgi.py": load.WSGI_PY + "\ntime.sleep(2)\n"}
     with Instance(files, workers=4) as app:
+        settle(app, 4)
         with load.Load(app.socket_path, 0, 8, slow=1, pause_s=0.005) as clients:
             rows = []
             number = 0
@@ -155,6 +125,8 @@ def test_no_request_waits_longer_for_a_reload_of_an_application_that_loads_slowl
 
 def test_hammering_threads_never_see_the_old_code_after_the_new() -> None:
     with Instance(load.FILES, workers=3) as app:
+        settle(app, 3)
+        lock = threading.Lock()
         newest = [0]
         wrong: list[str] = []
         stop = threading.Event()
@@ -166,7 +138,8 @@ def test_hammering_threads_never_see_the_old_code_after_the_new() -> None:
                 answered = int(found.group(1))
                 if answered < before:
                     wrong.append(f"v{answered} after v{before}")
-                newest[0] = max(newest[0], answered)
+                with lock:
+                    newest[0] = max(newest[0], answered)
 
         threads = [threading.Thread(target=hammer, daemon=True) for _ in range(4)]
         for thread in threads:
@@ -268,6 +241,7 @@ def test_broken_code_is_never_served_and_the_first_good_save_is(mode: str) -> No
     with Instance(
         LAYERED, workers=2, ini=ini, fastreload=["timeout = 2"], env={"PYTHONUNBUFFERED": "1"}
     ) as app:
+        settle(app, 2)
         master = app.master_pid
         with load.Load(app.socket_path, 0, 4, slow=1, pause_s=0.004) as clients:
             for number, what in enumerate(names, 1):
@@ -280,11 +254,46 @@ def test_broken_code_is_never_served_and_the_first_good_save_is(mode: str) -> No
 
 def test_a_traceback_is_shown_once_and_not_once_for_each_worker() -> None:
     with Instance(LAYERED, workers=4) as app:
+        settle(app, 4)
         app.save("settings.py", "raise RuntimeError('only ' + 'once')\n")
         app.wait(lambda: app.log.count(NOT_RELOADED), 15, "it is said that it is broken")
         app.wait_quiet()
         shown = app.log.matching("^RuntimeError: only once")
         assert len(shown) == 1, app.log.tail()
+
+
+def test_the_culprit_is_named_after_much_output_too() -> None:
+    """More than a pipe holds, and than is read in one turn of the master."""
+    with Instance(LAYERED, workers=2) as app:
+        settle(app, 2)
+        lines = "for n in range(4000):\n    print('line', n, 'x' * 30)\n"
+        app.save("settings.py", lines + "raise RuntimeError('after ' + 'much')\n")
+        app.wait(lambda: app.log.count(NOT_RELOADED), 15, "it is said that it is broken")
+        app.wait_quiet()
+        said = app.log.matching(NOT_RELOADED)[0]
+        assert "settings.py, line 3: RuntimeError: after much" in said, said
+        assert len(app.log.matching("^RuntimeError: after much")) == 1
+
+
+def test_what_the_application_prints_while_it_loads_is_in_the_log_once() -> None:
+    files = {**load.FILES, "wsgi.py": load.WSGI_PY + "\nprint('hello', ANSWER, flush=True)\n"}
+    with Instance(files, workers=3) as app:
+        settle(app, 3)
+        swap_to(app, 1)
+        app.wait_quiet()
+        assert len(app.log.matching('^hello .*"v1"')) == 1
+
+
+def test_what_workers_print_after_a_swap_is_in_the_log() -> None:
+    prints = load.WSGI_PY.replace("    body = ANSWER\n", "    body = ANSWER\n    print('asked', flush=True)\n")
+    with Instance({**load.FILES, "wsgi.py": prints}, workers=2) as app:
+        settle(app, 2)
+        swap_to(app, 1)
+        wait_whole(app, 2)
+        before = len(app.log.matching("^asked$"))
+        for _ in range(20):
+            app.get()
+        app.wait(lambda: len(app.log.matching("^asked$")) == before + 20, 3, "20 lines")
 
 
 def test_code_broken_twice_differently_is_reported_twice_and_then_mended() -> None:
@@ -311,11 +320,6 @@ for number in (20, 21, 22):
 for name in ("one", "two", "three"):
     uwsgi.register_rpc(name, receive)
 """
-
-
-def zombies_of(pid: int) -> list[int]:
-    """Returns the children of a process that nobody has waited for."""
-    return [child for child in children_of(pid) if process_state(child) == "Z"]
 
 
 @pytest.mark.slow
@@ -350,17 +354,6 @@ def rpc_and_signals(port: int) -> dict[str, object]:
         "signals": stats.get("signal_queue"),
         "rpc": sorted({len(worker["rpc"]) for worker in stats["workers"] if "rpc" in worker}),
     }
-
-
-def read_stats(address: object) -> dict:
-    """Returns uWSGI's statistics."""
-    import socket
-
-    with socket.create_connection(address, 5) as connection:
-        text = b""
-        while chunk := connection.recv(65536):
-            text += chunk
-    return json.loads(text)
 
 
 def test_new_names_of_rpc_functions_do_not_fill_the_table() -> None:
@@ -415,11 +408,6 @@ def test_the_instance_is_whole_again_after_any_process_is_killed_at_any_moment()
 # What uWSGI itself respawns.
 
 
-def respawned(app: Instance) -> int:
-    """Returns how many workers uWSGI has respawned."""
-    return len(app.log.matching("^Respawned uWSGI worker"))
-
-
 def end_one_worker(app: Instance, how: str) -> None:
     """Has one worker end and be respawned, outside any reload."""
     before = respawned(app)
@@ -445,8 +433,10 @@ RESPAWNS = ("SIGHUP", "SIGKILL", "SIGSEGV", "max-requests")
 def test_a_respawned_worker_sleeps_when_nobody_asks(how: str, colour: str) -> None:
     ini = ["max-requests = 7", "min-worker-lifetime = 0"] if how == "max-requests" else []
     with Instance(load.FILES, workers=1, ini=ini) as app:
+        settle(app, 1)
         if colour == "second generation":
             swap_to(app, 1)
+            wait_whole(app, 1)
         end_one_worker(app, how)
         app.wait_quiet(0.3)
         (pid,) = workers_of(app)
@@ -459,6 +449,7 @@ def test_a_respawned_worker_sleeps_when_nobody_asks(how: str, colour: str) -> No
 def test_the_swap_after_a_respawn_does_not_wait_for_a_slow_request(how: str) -> None:
     ini = ["max-requests = 7", "min-worker-lifetime = 0"] if how == "max-requests" else []
     with Instance(load.FILES, workers=1, ini=ini, fastreload=["mercy = 6"]) as app:
+        settle(app, 1)
         end_one_worker(app, how)
         app.wait_quiet(0.3)
         with in_request(app, "/sleep?seconds=4"):
@@ -467,37 +458,12 @@ def test_the_swap_after_a_respawn_does_not_wait_for_a_slow_request(how: str) -> 
             assert time.monotonic() - saved < 2.0, app.log.tail()
 
 
-@contextlib.contextmanager
-def in_request(app: Instance, path: str) -> Iterator[list]:
-    """A request is under way in a worker while the block runs; its answer, or what went wrong, is put in the list."""
-    answer: list = []
-
-    def ask() -> None:
-        try:
-            answer.append(app.get(path, 40))
-        except OSError as error:
-            answer.append(error)
-
-    thread = threading.Thread(target=ask, daemon=True)
-    thread.start()
-    # A slow request is one that somebody is at: the worker has read it when the socket's queue is empty
-    # and it no longer sleeps in its queue; without such an observation, a little time has to do.
-    begun = time.monotonic()
-    wait = 0.15
-    while time.monotonic() - begun < wait:
-        time.sleep(0.01)
-    try:
-        yield answer
-    finally:
-        if answer or app.process.poll() is not None:
-            thread.join(1)
-
-
 # Mercy.
 
 
 def test_a_worker_that_does_not_end_is_killed_after_the_mercy_and_named() -> None:
     with Instance(load.FILES, workers=2, fastreload=["mercy = 1"]) as app:
+        settle(app, 2)
         with in_request(app, "/sleep?seconds=30") as answer:
             saved = time.monotonic()
             swap_to(app, 1)
@@ -520,6 +486,7 @@ def test_a_worker_that_does_not_end_is_killed_after_the_mercy_and_named() -> Non
 def test_reloads_while_slow_requests_are_under_way_are_all_served(workers: int, slow: int) -> None:
     """Each generation has a slow request of its own: more of them than there are places for generations."""
     with Instance(load.FILES, workers=workers, fastreload=["mercy = 2"]) as app:
+        settle(app, workers)
         with contextlib.ExitStack() as stack:
             answers = []
             for number in range(1, 7):
@@ -533,6 +500,32 @@ def test_reloads_while_slow_requests_are_under_way_are_all_served(workers: int, 
         wait_whole(app, workers)
 
 
+def test_the_end_of_the_first_load_can_be_interrupted() -> None:
+    """Ctrl-C or SIGTERM while the application is loaded for the first time does not wait for anything."""
+    files = {**load.FILES, "wsgi.py": "import time\nprint('loading', flush=True)\ntime.sleep(30)\n"}
+    with Instance(files, workers=2, ready=False) as app:
+        app.wait(lambda: len(app.log.matching("^loading$")) == 2, 10, "both workers load")
+        os.kill(app.master_pid, signal.SIGINT)
+        app.wait(lambda: app.process.poll() is not None, 5, "the master is gone")
+
+
+def test_a_respawn_while_broken_code_is_on_disk_does_not_serve_it() -> None:
+    ini = ["max-requests = 20", "min-worker-lifetime = 0"]
+    with Instance(LAYERED, workers=2, ini=ini) as app:
+        settle(app, 2)
+        app.save("settings.py", "raise RuntimeError('worst')\n")
+        app.wait(lambda: app.log.count(NOT_RELOADED), 15, "it is said that it is broken")
+        before = respawned(app)
+        statuses = collections.Counter()
+        while respawned(app) < before + 2:
+            statuses[app.get().status] += 1
+            assert sum(statuses.values()) < 1000
+        app.wait_quiet(0.3)
+        for _ in range(15):
+            statuses[app.get().status] += 1
+        assert set(statuses) == {200}, statuses
+
+
 def test_a_slow_request_is_answered_by_its_old_worker_in_full() -> None:
     with Instance(load.FILES, workers=1) as app:
         with in_request(app, "/sleep?seconds=1.5") as answer:
@@ -544,10 +537,9 @@ def test_a_slow_request_is_answered_by_its_old_worker_in_full() -> None:
 
 @pytest.mark.parametrize("kind", (HTTP11, ROUTER))
 def test_an_idle_kept_connection_does_not_hold_a_swap_up(kind: str) -> None:
-    import socket
-
     ini, address = served_by(kind)
     with Instance(load.FILES, ini=ini, workers=2) as app:
+        settle(app, 2)
         with socket.create_connection(address, 5) as kept:
             kept.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
             assert b"200 OK" in kept.recv(65536)
@@ -567,7 +559,7 @@ SLOW_TO_LOAD = {
 
 def test_saves_while_it_loads_start_again_and_only_the_last_content_is_served() -> None:
     with Instance(SLOW_TO_LOAD, workers=2) as app:
-        app.wait_quiet()
+        settle(app, 2)
         with load.Load(app.socket_path, 0, 4, slow=0, pause_s=0.003) as clients:
             for number in range(1, 6):
                 save_version(app, number)
@@ -583,6 +575,7 @@ def test_saves_while_it_loads_start_again_and_only_the_last_content_is_served() 
 
 def test_a_storm_of_files_is_one_swap() -> None:
     with Instance(SLOW_TO_LOAD, workers=2) as app:
+        settle(app, 2)
         app.path("many").mkdir()
         app.wait_quiet()
         for number in range(300):
@@ -604,6 +597,7 @@ def test_uwsgi_ends_at_once_while_candidates_load(name: str) -> None:
     files = {**load.FILES, "wsgi.py": load.WSGI_PY + "\nif VERSION_IS_NEW:\n    time.sleep(20)\n"}
     files["wsgi.py"] = files["wsgi.py"].replace("VERSION_IS_NEW", "'v1' in ANSWER")
     with Instance(files, workers=2, ini=ini) as app:
+        settle(app, 2)
         save_version(app, 1)
         app.wait(lambda: len(workers_of(app)) == 4, 5, "candidates load")
         pids = list(workers_of(app))
@@ -616,10 +610,11 @@ def test_uwsgi_ends_at_once_while_candidates_load(name: str) -> None:
 
 def test_sighup_while_candidates_load_is_a_full_reload_with_the_new_code() -> None:
     with Instance(SLOW_TO_LOAD, workers=2) as app:
+        settle(app, 2)
         save_version(app, 1)
         app.wait(lambda: len(workers_of(app)) == 4, 5, "candidates load")
         os.kill(app.master_pid, signal.SIGHUP)
-        app.wait(lambda: app.log.matching("^gracefully .*RELOADED"), 10, "uWSGI reloads")
+        app.wait(lambda: app.log.matching(r"^gracefully \(RE\)spawned"), 10, "uWSGI reloads")
         app.wait_served()
         wait_whole(app, 2)
         swap_to(app, 2)
@@ -632,10 +627,3 @@ def test_candidates_do_not_outlive_a_master_that_is_killed() -> None:
         pids = list(workers_of(app))
         os.kill(app.master_pid, signal.SIGKILL)
         wait_gone(pids)
-
-
-def wait_gone(pids: Sequence[int]) -> None:
-    end = time.monotonic() + 5
-    while [pid for pid in pids if process_state(pid) not in ("", "Z", "X")]:
-        assert time.monotonic() < end, "workers outlive their master, with no-orphans"
-        time.sleep(0.01)

@@ -155,12 +155,11 @@ def test_two_hundred_saves_in_a_row_are_all_served_and_nothing_grows(ini, action
         run(20)
         app.wait_quiet()
         descriptors, memory, environment = app.fd_count(), app.memory_kb(), environment_len(master)
-        reloads = app.reload_count()
+        generations = app.generations()
         run(180)
         app.wait_quiet()
-        assert (
-            app.reload_count() - reloads >= 180 * 0.9
-        )  # A few lie within one reload of the one before.
+        # A save may come while the last worker of the reload before is still loading, and join it.
+        assert app.generations() - generations >= 180 * 0.8
         assert app.fd_count() <= descriptors
         assert app.memory_kb() <= memory + 1024, f"from {memory} kB to {app.memory_kb()} kB"
         assert environment_len(master) <= environment + 16

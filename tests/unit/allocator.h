@@ -6,6 +6,8 @@
 
 #include <stdbool.h>
 
+/* Check is linked statically and gets its memory from here, too: no assertion, not even one that holds, while one is to fail. */
+
 /* The nth allocation from now on fails, and each after it; 1 is the next one. 0: none fails any more. */
 void fr_allocator_fail_from(unsigned nth);
 

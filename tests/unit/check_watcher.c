@@ -367,6 +367,29 @@ START_TEST(test_one_step_lists_a_bounded_number_of_entries)
 }
 END_TEST
 
+/* Bug: a folder that appeared while the one above it was being listed was taken for missing at the end of that listing. */
+START_TEST(test_folder_that_comes_while_the_one_above_is_listed_is_kept)
+{
+	char name[32];
+
+	make_files(world.root, 3000);
+	ck_assert_int_eq(fr_world_arm(&world, true), 0);
+	fr_watcher_rescan(world.watcher);
+	ck_assert(fr_watcher_step(world.watcher));
+	for (int i = 0; i < 20; i++) {
+		snprintf(name, sizeof(name), "sub%d", i);
+		fr_disk_mkdir(in_root(name));
+	}
+	fr_world_look(&world);
+	for (int i = 0; i < 20; i++) {
+		snprintf(name, sizeof(name), "sub%d/x.py", i);
+		fr_disk_write(in_root(name), "one");
+	}
+	fr_world_look(&world);
+	ck_assert_uint_eq(world.changes_len, 20);
+}
+END_TEST
+
 /* ---- what is known of contents ---- */
 
 START_TEST(test_storm_without_hashes_believes_times)
@@ -618,6 +641,7 @@ Suite *fr_check_watcher_suite(void)
 	tcase_add_test(inotify, test_deep_tree_is_watched_to_its_end);
 	tcase_add_test(inotify, test_folder_with_many_files_is_counted_and_then_gone);
 	tcase_add_test(inotify, test_one_step_lists_a_bounded_number_of_entries);
+	tcase_add_test(inotify, test_folder_that_comes_while_the_one_above_is_listed_is_kept);
 	tcase_add_test(inotify, test_storm_without_hashes_believes_times);
 	tcase_add_test(inotify, test_file_outside_of_all_roots_is_no_change);
 	tcase_add_test(inotify, test_path_is_shown_below_its_root);

@@ -24,7 +24,8 @@ static void take_note(void *ctx, const char *path, enum fr_hint hint)
 	};
 	struct fr_world *world = ctx;
 
-	ck_assert_int_le(hint, FR_HINT_GONE);
+	if (hint > FR_HINT_GONE) /* Check's own assertions need memory, and a test may have taken that away */
+		abort();
 	fr_batch_note(world->batch, path, translated[hint], 0);
 }
 

@@ -1,0 +1,258 @@
+/*
+ * python: what has to be asked of Python, by name, at run time. See python.h.
+ */
+#include <uwsgi.h>
+
+#include <dlfcn.h>
+
+#include "reload/python.h"
+#include "watch/uses.h"
+
+extern struct uwsgi_server uwsgi;
+
+/* agent.py, and a NUL. The assembler finds it where the compiler finds our headers (-I). */
+__asm__(".section .rodata\n"
+	"fr_agent_source:\n"
+	".incbin \"reload/agent.py\"\n"
+	".byte 0\n"
+	".previous\n");
+extern const char fr_agent_source[];
+
+/* Stand-ins for what Python.h would declare; the layout of PyMethodDef is part of the stable ABI. */
+struct py_object;
+struct py_method {
+	const char *name;
+	struct py_object *(*function)(struct py_object *self, struct py_object *args);
+	int flags;
+	const char *doc;
+};
+#define PY_METHOD_NOARGS 4
+#define PY_FILE_INPUT	 257
+
+static struct {
+	int (*is_initialized)(void);
+	int (*gil_check)(void);
+	int (*gil_ensure)(void);
+	void (*gil_release)(int);
+	void *(*save_thread)(void);
+	void (*before_fork)(void);
+	void (*after_fork_parent)(void);
+	void (*after_fork_child)(void);
+	int (*add_audit_hook)(int (*)(const char *, struct py_object *, void *), void *);
+	struct py_object *(*dict_new)(void);
+	int (*dict_set)(struct py_object *, const char *, struct py_object *);
+	struct py_object *(*dict_get)(struct py_object *, const char *);
+	struct py_object *(*get_builtins)(void);
+	struct py_object *(*run)(const char *, int, struct py_object *, struct py_object *);
+	struct py_object *(*new_function)(struct py_method *, struct py_object *, struct py_object *);
+	struct py_object *(*call)(struct py_object *, const char *, ...);
+	struct py_object *(*from_bool)(long);
+	struct py_object *(*tuple_item)(struct py_object *, ssize_t);
+	long (*as_long)(struct py_object *);
+	int (*as_path)(struct py_object *, void *);
+	char *(*bytes)(struct py_object *);
+	void (*decref)(struct py_object *);
+	struct py_object *(*error)(void);
+	void (*print_error)(void);
+	void (*clear_error)(void);
+} py;
+
+static const struct {
+	const char *name;
+	void **pointer;
+} symbols[] = {
+	{"Py_IsInitialized", (void **)&py.is_initialized},
+	{"PyGILState_Check", (void **)&py.gil_check},
+	{"PyGILState_Ensure", (void **)&py.gil_ensure},
+	{"PyGILState_Release", (void **)&py.gil_release},
+	{"PyEval_SaveThread", (void **)&py.save_thread},
+	{"PyOS_BeforeFork", (void **)&py.before_fork},
+	{"PyOS_AfterFork_Parent", (void **)&py.after_fork_parent},
+	{"PyOS_AfterFork_Child", (void **)&py.after_fork_child},
+	{"PySys_AddAuditHook", (void **)&py.add_audit_hook},
+	{"PyDict_New", (void **)&py.dict_new},
+	{"PyDict_SetItemString", (void **)&py.dict_set},
+	{"PyDict_GetItemString", (void **)&py.dict_get},
+	{"PyEval_GetBuiltins", (void **)&py.get_builtins},
+	{"PyRun_String", (void **)&py.run},
+	{"PyCFunction_NewEx", (void **)&py.new_function},
+	{"PyObject_CallFunction", (void **)&py.call},
+	{"PyBool_FromLong", (void **)&py.from_bool},
+	{"PyTuple_GetItem", (void **)&py.tuple_item},
+	{"PyLong_AsLong", (void **)&py.as_long},
+	{"PyUnicode_FSConverter", (void **)&py.as_path},
+	{"PyBytes_AsString", (void **)&py.bytes},
+	{"Py_DecRef", (void **)&py.decref},
+	{"PyErr_Occurred", (void **)&py.error},
+	{"PyErr_Print", (void **)&py.print_error},
+	{"PyErr_Clear", (void **)&py.clear_error},
+};
+
+static struct fr_uses *noted;
+static int (*freeze_now)(void);
+static struct py_object *stop_agent; /* owned; NULL: it is not waiting */
+
+bool fr_python_is_there(void)
+{
+	for (size_t i = 0; i < sizeof(symbols) / sizeof(*symbols); i++) {
+		*symbols[i].pointer = dlsym(RTLD_DEFAULT, symbols[i].name);
+		if (!*symbols[i].pointer)
+			return false;
+	}
+	return py.is_initialized() != 0;
+}
+
+/*
+ * uWSGI's Python plugin takes the lock when it begins to load in a worker, if there are threads at all (uwsgi_python_init_apps); so it must not be
+ * held then. Its hooks around the fork leave it held where they are in use (py-call-uwsgi-fork-hooks), and post_fork, which does not run here,
+ * would release it. The thread state that it takes the lock with is known to it from the master.
+ */
+void fr_python_after_fork(void)
+{
+	if (uwsgi.has_threads && py.gil_check())
+		(void)py.save_thread();
+}
+
+/* ---- what is read ---- */
+
+/* The tuple's item as a path for the operating system: new bytes, or NULL: it is a descriptor, or nothing. */
+static struct py_object *path_of(struct py_object *item)
+{
+	struct py_object *bytes = NULL;
+
+	if (item && py.as_path(item, &bytes))
+		return bytes;
+	py.clear_error();
+	return NULL;
+}
+
+static bool is_for_reading(struct py_object *flags)
+{
+	long value = flags ? py.as_long(flags) : -1;
+
+	if (py.error()) {
+		py.clear_error();
+		return true;
+	}
+	return (value & O_ACCMODE) == O_RDONLY;
+}
+
+/* Audit events, https://docs.python.org/3/library/audit_events.html: open(path, mode, flags), os.listdir(path), os.scandir(path). */
+static int audit(const char *event, struct py_object *args, void *ctx)
+{
+	bool is_open = strcmp(event, "open") == 0;
+	struct py_object *path;
+
+	(void)ctx;
+	if (!noted || (!is_open && strcmp(event, "os.listdir") != 0 &&
+		       strcmp(event, "os.scandir") != 0))
+		return 0;
+	if (is_open && !is_for_reading(py.tuple_item(args, 2)))
+		return 0;
+	path = path_of(py.tuple_item(args, 0));
+	if (path) {
+		fr_uses_note(noted, py.bytes(path));
+		py.decref(path);
+	} else if (!is_open) {
+		fr_uses_note(noted, "."); /* os.listdir() */
+	}
+	return 0;
+}
+
+bool fr_python_note_uses(struct fr_uses *uses)
+{
+	int state = py.gil_ensure();
+	bool is_set = py.add_audit_hook(audit, NULL) == 0;
+
+	py.gil_release(state);
+	noted = uses;
+	return is_set;
+}
+
+/* ---- the agent ---- */
+
+static struct py_object *freeze_function(struct py_object *self, struct py_object *args)
+{
+	(void)self;
+	(void)args;
+	return py.from_bool(freeze_now());
+}
+
+static struct py_method freeze_method = {"freeze", freeze_function, PY_METHOD_NOARGS, NULL};
+
+static struct py_object *start_agent(const char *wanted)
+{
+	struct py_object *names = py.dict_new(), *function, *result = NULL;
+
+	if (!names)
+		return NULL;
+	py.dict_set(names, "__builtins__", py.get_builtins());
+	function = py.new_function(&freeze_method, NULL, NULL);
+	result = py.run(fr_agent_source, PY_FILE_INPUT, names, names);
+	if (result && function) {
+		py.decref(result);
+		result = py.call(py.dict_get(names, "start"), "sO", wanted, function);
+	}
+	if (function)
+		py.decref(function);
+	py.decref(names);
+	return result;
+}
+
+bool fr_python_freeze_before(const char *wanted, int (*freeze)(void))
+{
+	int state = py.gil_ensure();
+
+	freeze_now = freeze;
+	if (stop_agent)
+		py.decref(stop_agent);
+	stop_agent = start_agent(wanted);
+	if (!stop_agent)
+		py.print_error();
+	py.gil_release(state);
+	return stop_agent != NULL;
+}
+
+void fr_python_end_load(void)
+{
+	struct py_object *result;
+	int state;
+
+	noted = NULL; /* in what follows, requests are answered */
+	if (!stop_agent)
+		return;
+	state = py.gil_ensure();
+	result = py.call(stop_agent, NULL);
+	if (result)
+		py.decref(result);
+	else
+		py.clear_error();
+	py.decref(stop_agent);
+	stop_agent = NULL;
+	py.gil_release(state);
+}
+
+/* ---- forks ---- */
+
+void fr_python_before_fork(void)
+{
+	py.before_fork();
+}
+
+void fr_python_after_forking(bool is_child)
+{
+	if (is_child)
+		py.after_fork_child();
+	else
+		py.after_fork_parent();
+}
+
+pid_t fr_python_fork(void)
+{
+	pid_t pid;
+
+	fr_python_before_fork();
+	pid = fork();
+	fr_python_after_forking(pid == 0);
+	return pid;
+}

@@ -1,0 +1,225 @@
+/*
+ * uses: which files a process has read so far. See uses.h.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <limits.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "watch/uses.h"
+
+#define FR_USES_MAX	      50000
+#define FR_USES_FIRST_BUCKETS 1024 /* a power of two */
+
+struct use {
+	char *path;
+	dev_t dev;
+	ino_t ino;
+	off_t size;
+	struct timespec mtime, ctime;
+	bool is_listing;  /* a watched folder: its entries count, not its times */
+	uint64_t entries; /* a hash of their names, in any order */
+};
+
+struct fr_uses {
+	const struct fr_uses_hooks *hooks;
+	void *ctx;
+	struct use *items;
+	size_t len, size;
+	uint32_t *buckets; /* 1 + index; open addressing, at most half full */
+	size_t buckets_len;
+	bool is_incomplete; /* something could not be noted */
+};
+
+int fr_uses_new(const struct fr_uses_hooks *hooks, void *ctx, struct fr_uses **ret_uses)
+{
+	struct fr_uses *uses = calloc(1, sizeof(*uses));
+
+	if (!uses)
+		return -ENOMEM;
+	uses->hooks = hooks;
+	uses->ctx = ctx;
+	uses->buckets_len = FR_USES_FIRST_BUCKETS;
+	uses->buckets = calloc(uses->buckets_len, sizeof(*uses->buckets));
+	if (!uses->buckets) {
+		free(uses);
+		return -ENOMEM;
+	}
+	*ret_uses = uses;
+	return 0;
+}
+
+void fr_uses_free(struct fr_uses *uses)
+{
+	if (!uses)
+		return;
+	for (size_t i = 0; i < uses->len; i++)
+		free(uses->items[i].path);
+	free(uses->items);
+	free(uses->buckets);
+	free(uses);
+}
+
+static uint64_t hash_text(const char *text)
+{
+	uint64_t hash = 14695981039346656037ULL;
+
+	for (; *text; text++)
+		hash = (hash ^ (unsigned char)*text) * 1099511628211ULL;
+	return hash;
+}
+
+static uint32_t *bucket_of(const struct fr_uses *uses, const char *path)
+{
+	uint64_t hash = hash_text(path);
+	size_t i;
+
+	i = (size_t)(hash ^ hash >> 32) & (uses->buckets_len - 1);
+	while (uses->buckets[i] && strcmp(uses->items[uses->buckets[i] - 1].path, path) != 0)
+		i = (i + 1) & (uses->buckets_len - 1);
+	return &uses->buckets[i];
+}
+
+static bool grow(struct fr_uses *uses)
+{
+	size_t size = uses->size ? uses->size * 2 : FR_USES_FIRST_BUCKETS / 2;
+	struct use *items;
+	uint32_t *buckets;
+
+	if (uses->len < uses->size)
+		return true;
+	items = realloc(uses->items, size * sizeof(*items));
+	if (!items)
+		return false;
+	uses->items = items;
+	buckets = calloc(size * 2, sizeof(*buckets));
+	if (!buckets)
+		return false;
+	free(uses->buckets);
+	uses->buckets = buckets;
+	uses->buckets_len = size * 2;
+	uses->size = size;
+	for (size_t i = 0; i < uses->len; i++)
+		*bucket_of(uses, uses->items[i].path) = (uint32_t)i + 1;
+	return true;
+}
+
+/* "/srv/app/__pycache__/views.cpython-311.pyc" is read in place of "/srv/app/views.py", which exists beside it or not at all. */
+static void source_of(char *path)
+{
+	static const char cache[] = "/__pycache__/";
+	char source[PATH_MAX];
+	char *folder_end = strstr(path, cache), *name, *dot;
+	size_t len = strlen(path);
+	struct stat st;
+
+	if (!folder_end || len < 4 || strcmp(path + len - 4, ".pyc") != 0)
+		return;
+	name = folder_end + sizeof(cache) - 1;
+	dot = strchr(name, '.');
+	if (!dot || (size_t)snprintf(source, sizeof(source), "%.*s/%.*s.py", (int)(folder_end - path),
+				     path, (int)(dot - name), name) >= sizeof(source))
+		return;
+	if (stat(source, &st) == 0)
+		memcpy(path, source, strlen(source) + 1); /* it is shorter */
+}
+
+/* The names in a folder, without what is noise, as one number. False: it cannot be listed. */
+static bool hash_entries(const struct fr_uses *uses, const char *folder, uint64_t *ret_hash)
+{
+	char path[PATH_MAX];
+	struct dirent *entry;
+	uint64_t hash = 0;
+	DIR *dir = opendir(folder);
+
+	if (!dir)
+		return false;
+	while ((entry = readdir(dir))) {
+		if ((size_t)snprintf(path, sizeof(path), "%s/%s", folder, entry->d_name) <
+			    sizeof(path) &&
+		    strcmp(entry->d_name, "__pycache__") != 0 &&
+		    !uses->hooks->is_noise(uses->ctx, path))
+			hash += hash_text(entry->d_name);
+	}
+	closedir(dir);
+	*ret_hash = hash;
+	return true;
+}
+
+static void stamp(struct use *use, const struct stat *st)
+{
+	use->dev = st->st_dev;
+	use->ino = st->st_ino;
+	use->size = st->st_size;
+	use->mtime = st->st_mtim;
+	use->ctime = st->st_ctim;
+}
+
+void fr_uses_note(struct fr_uses *uses, const char *path)
+{
+	char full[PATH_MAX];
+	struct stat st;
+	struct use *use;
+	uint32_t *bucket;
+
+	if (!realpath(path, full))
+		return;
+	source_of(full);
+	bucket = bucket_of(uses, full);
+	if (*bucket || stat(full, &st) < 0 || !(S_ISREG(st.st_mode) || S_ISDIR(st.st_mode)))
+		return;
+	if (uses->len >= FR_USES_MAX || !grow(uses)) {
+		uses->is_incomplete = true;
+		return;
+	}
+	use = &uses->items[uses->len];
+	*use = (struct use){.path = strdup(full)};
+	stamp(use, &st);
+	use->is_listing = S_ISDIR(st.st_mode) && uses->hooks->is_watched(uses->ctx, full);
+	if (!use->path || (use->is_listing && !hash_entries(uses, full, &use->entries))) {
+		free(use->path);
+		uses->is_incomplete = true;
+		return;
+	}
+	*bucket_of(uses, full) = (uint32_t)++uses->len;
+}
+
+bool fr_uses_has(const struct fr_uses *uses, const char *path)
+{
+	return *bucket_of(uses, path) != 0;
+}
+
+static bool is_current(const struct fr_uses *uses, const struct use *use)
+{
+	uint64_t entries;
+	struct stat st;
+
+	if (use->is_listing)
+		return hash_entries(uses, use->path, &entries) && entries == use->entries;
+	return stat(use->path, &st) == 0 && st.st_ino == use->ino && st.st_dev == use->dev &&
+	       st.st_size == use->size && st.st_mtim.tv_sec == use->mtime.tv_sec && st.st_mtim.tv_nsec == use->mtime.tv_nsec &&
+	       st.st_ctim.tv_sec == use->ctime.tv_sec && st.st_ctim.tv_nsec == use->ctime.tv_nsec;
+}
+
+/* The latest first: that is where people edit. */
+bool fr_uses_are_current(const struct fr_uses *uses, const char **ret_path)
+{
+	for (size_t i = uses->len; i > 0; i--) {
+		if (is_current(uses, &uses->items[i - 1]))
+			continue;
+		if (ret_path)
+			*ret_path = uses->items[i - 1].path;
+		return false;
+	}
+	return !uses->is_incomplete;
+}
+
+size_t fr_uses_len(const struct fr_uses *uses)
+{
+	return uses->len;
+}

@@ -1,0 +1,46 @@
+/*
+ * uses: which files a process has read so far, and how they looked when it did.
+ *
+ * What a process has become depends on these files (and on nothing else that is watched): as long as all of them look the same, a copy of the process
+ * is as good as a fresh start that would have come to the same point. Looks at the disk; knows no language and no rule.
+ */
+#ifndef FR_USES_H
+#define FR_USES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct fr_uses;
+
+struct fr_uses_hooks {
+	/* Is the folder at path (absolute) in a watched one? Then its entries are compared, elsewhere its times. */
+	bool (*is_watched)(void *ctx, const char *path);
+	/* Is the entry at path (absolute, in a watched folder) one that comes and goes without meaning: an editor's, a cache? */
+	bool (*is_noise)(void *ctx, const char *path);
+};
+
+/* hooks and ctx are borrowed until fr_uses_free. 0 or -ENOMEM; the caller owns *ret_uses. */
+int fr_uses_new(const struct fr_uses_hooks *hooks, void *ctx, struct fr_uses **ret_uses);
+
+/* NULL is fine. */
+void fr_uses_free(struct fr_uses *uses);
+
+/*
+ * The file or folder at path (borrowed; relative to the current folder if it is not absolute) is being read. Devices, pipes and what does not exist are
+ * nothing; a cached .pyc counts as its source. The first use counts, later ones of the same path change nothing.
+ */
+void fr_uses_note(struct fr_uses *uses, const char *path);
+
+/* Has it been used? path must be absolute. */
+bool fr_uses_has(const struct fr_uses *uses, const char *path);
+
+/*
+ * Does everything that was used still look the same? *ret_path (may be NULL) names the first that does not; borrowed. Never true
+ * after something could not be noted.
+ */
+bool fr_uses_are_current(const struct fr_uses *uses, const char **ret_path);
+
+/* How many there are. */
+size_t fr_uses_len(const struct fr_uses *uses);
+
+#endif

@@ -1,0 +1,206 @@
+/*
+ * Values of options, good and bad. A bad one changes nothing and says in one sentence what would be right.
+ */
+#include <check.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "decide/config.h"
+#include "disk.h"
+
+static char error[256];
+static char *folder;
+
+static void setup(void)
+{
+	error[0] = '\0';
+	folder = fr_disk_new();
+}
+
+static void teardown(void)
+{
+	fr_disk_free(folder);
+	folder = NULL;
+}
+
+START_TEST(test_actions_are_known_by_name)
+{
+	static const struct {
+		const char *value;
+		enum fr_action action;
+	} good[] = {
+		{"auto", FR_ACTION_AUTO},
+		{"swap", FR_ACTION_SWAP},
+		{"reload", FR_ACTION_RELOAD},
+		{"workers", FR_ACTION_WORKERS},
+		{"chain", FR_ACTION_CHAIN},
+	};
+
+	for (size_t i = 0; i < sizeof(good) / sizeof(*good); i++) {
+		enum fr_action action = FR_ACTIONS;
+		const char *file = "unset";
+
+		ck_assert_int_eq(fr_config_parse_action(good[i].value, &action, &file, error,
+							sizeof(error)), 0);
+		ck_assert_int_eq(action, good[i].action);
+		ck_assert_ptr_null(file);
+	}
+}
+END_TEST
+
+START_TEST(test_touch_has_a_file)
+{
+	enum fr_action action;
+	const char *file;
+
+	ck_assert_int_eq(fr_config_parse_action("touch:/tmp/x:y", &action, &file, error, sizeof(error)), 0);
+	ck_assert_int_eq(action, FR_ACTION_TOUCH);
+	ck_assert_str_eq(file, "/tmp/x:y");
+}
+END_TEST
+
+START_TEST(test_bad_action_is_refused_with_a_sentence)
+{
+	static const char *const bad[] = {"", "touch", "touch:", "Reload", "reload ", "exec", "autox"};
+
+	for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++) {
+		enum fr_action action = FR_ACTIONS;
+		const char *file = "unset";
+
+		error[0] = '\0';
+		ck_assert_int_eq(fr_config_parse_action(bad[i], &action, &file, error, sizeof(error)),
+				 -EINVAL);
+		ck_assert_int_eq(action, FR_ACTIONS);
+		ck_assert_str_eq(file, "unset");
+		ck_assert_ptr_nonnull(strstr(error, "touch:FILE"));
+	}
+}
+END_TEST
+
+START_TEST(test_settle_takes_whole_milliseconds)
+{
+	int64_t ms = -1;
+
+	ck_assert_int_eq(fr_config_parse_settle("0", &ms, error, sizeof(error)), 0);
+	ck_assert_int_eq(ms, 0);
+	ck_assert_int_eq(fr_config_parse_settle("010", &ms, error, sizeof(error)), 0);
+	ck_assert_int_eq(ms, 10);
+	ck_assert_int_eq(fr_config_parse_settle("60000", &ms, error, sizeof(error)), 0);
+	ck_assert_int_eq(ms, FR_CONFIG_MAX_SETTLE_MS);
+}
+END_TEST
+
+START_TEST(test_bad_settle_is_refused_with_a_sentence)
+{
+	static const char *const bad[] = {
+		"", " ", "-1", "+1", " 1", "1 ", "1.5", "1e3", "0x10", "10ms", "60001",
+		"4294967297", "99999999999999999999999999", "ten", "\n", "\xff",
+	};
+
+	for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++) {
+		int64_t ms = -7;
+
+		error[0] = '\0';
+		ck_assert_msg(fr_config_parse_settle(bad[i], &ms, error, sizeof(error)) == -EINVAL,
+			      "\"%s\" was taken", bad[i]);
+		ck_assert_int_eq(ms, -7);
+		ck_assert_ptr_nonnull(strstr(error, "whole milliseconds"));
+	}
+}
+END_TEST
+
+START_TEST(test_sentence_is_cut_to_the_room_there_is)
+{
+	int64_t ms;
+	char small[8];
+
+	ck_assert_int_eq(fr_config_parse_settle("x", &ms, small, sizeof(small)), -EINVAL);
+	ck_assert_uint_eq(strlen(small), 7);
+}
+END_TEST
+
+START_TEST(test_folder_is_resolved)
+{
+	char *path = NULL;
+	const char *link = fr_disk_at(folder, "link");
+
+	fr_disk_mkdir(fr_disk_at(folder, "real/deep"));
+	ck_assert_int_eq(symlink("real", link), 0);
+	ck_assert_int_eq(fr_config_resolve_folder(fr_disk_at(link, "deep/../deep/."), &path, error,
+						  sizeof(error)), 0);
+	ck_assert_str_eq(path, fr_disk_at(folder, "real/deep"));
+	free(path);
+	ck_assert_int_eq(fr_config_resolve_folder("/", &path, error, sizeof(error)), 0);
+	ck_assert_str_eq(path, "/");
+	free(path);
+}
+END_TEST
+
+static void expect_bad_folder(const char *value, int code, const char *words)
+{
+	char *path = NULL;
+
+	error[0] = '\0';
+	ck_assert_int_eq(fr_config_resolve_folder(value, &path, error, sizeof(error)), code);
+	ck_assert_ptr_null(path);
+	ck_assert_msg(strstr(error, words) != NULL, "\"%s\"", error);
+}
+
+START_TEST(test_bad_folder_is_refused_with_a_sentence)
+{
+	fr_disk_write(fr_disk_at(folder, "file"), "");
+	ck_assert_int_eq(symlink("loop", fr_disk_at(folder, "loop")), 0);
+	expect_bad_folder("", -EINVAL, "is empty");
+	expect_bad_folder(fr_disk_at(folder, "missing"), -ENOENT, "does not exist");
+	expect_bad_folder(fr_disk_at(folder, "file"), -EINVAL, "is no folder");
+	expect_bad_folder(fr_disk_at(folder, "file/x"), -ENOTDIR, "name a folder that exists");
+	expect_bad_folder(fr_disk_at(folder, "loop"), -ELOOP, "name a folder that exists");
+}
+END_TEST
+
+START_TEST(test_folder_that_cannot_be_read_is_refused_with_the_user)
+{
+	const char *locked = fr_disk_at(folder, "locked");
+	int status;
+	pid_t child;
+
+	fr_disk_mkdir(locked);
+	ck_assert_int_eq(chmod(locked, 0), 0);
+	ck_assert_int_eq(chmod(folder, 0755), 0);
+	child = fork();
+	if (child == 0) {
+		char *path = NULL;
+
+		if (geteuid() == 0 && setuid(65534) < 0)
+			_exit(99);
+		_exit(fr_config_resolve_folder(locked, &path, error, sizeof(error)) == -EACCES && !path &&
+				      strstr(error, "by user ") ? 0 : 1);
+	}
+	ck_assert_int_eq(waitpid(child, &status, 0), child);
+	ck_assert_int_eq(status, 0);
+}
+END_TEST
+
+Suite *fr_check_config_suite(void)
+{
+	Suite *suite = suite_create("config");
+	TCase *tcase = tcase_create("config");
+
+	tcase_add_checked_fixture(tcase, setup, teardown);
+	tcase_add_test(tcase, test_actions_are_known_by_name);
+	tcase_add_test(tcase, test_touch_has_a_file);
+	tcase_add_test(tcase, test_bad_action_is_refused_with_a_sentence);
+	tcase_add_test(tcase, test_settle_takes_whole_milliseconds);
+	tcase_add_test(tcase, test_bad_settle_is_refused_with_a_sentence);
+	tcase_add_test(tcase, test_sentence_is_cut_to_the_room_there_is);
+	tcase_add_test(tcase, test_folder_is_resolved);
+	tcase_add_test(tcase, test_bad_folder_is_refused_with_a_sentence);
+	tcase_add_test(tcase, test_folder_that_cannot_be_read_is_refused_with_the_user);
+	suite_add_tcase(suite, tcase);
+	return suite;
+}
