@@ -43,6 +43,8 @@ extern struct uwsgi_server uwsgi;
 #define FR_GONE_MS	     100  /* vim, PyCharm and others have the old file out of the way for a moment */
 #define FR_WRITING_MS	     1000 /* a slow writer that has not closed its file yet */
 #define FR_BOUND_MS	     2000 /* a storm does not hold a reload back for longer, or 4 times the quiet time */
+#define FR_STORM_FILES	     8
+#define FR_STORM_SETTLE_MS   50
 #define FR_SHOWN_CHANGES     2	  /* named in the log line; the others are counted */
 
 static struct {
@@ -341,6 +343,7 @@ static void take_note(void *ctx, const char *path, enum fr_hint hint)
 
 	(void)ctx;
 	fr_batch_note(fr.batch, path, translated[hint], now_ms());
+	fr_reload_hold();
 }
 
 static void take_trouble(void *ctx, const char *path, int error)
@@ -348,8 +351,8 @@ static void take_trouble(void *ctx, const char *path, int error)
 	char text[1024], reason[512];
 
 	(void)ctx;
-	if (error != -EACCES && error == fr.last_trouble)
-		return; /* a limit: one line is enough */
+	if (error != -EACCES && (error == fr.last_trouble || !fr.is_in_loop))
+		return; /* a limit: one line is enough, and at the start arm() says it */
 	fr.last_trouble = error;
 	fr_watcher_explain(fr.watcher, &fr_inotify_ops, error, reason, sizeof(reason));
 	fr_log("\"%s\" is not watched: %s\n", fr_sentence_path(path, text, sizeof(text)), reason);
@@ -377,8 +380,14 @@ static void add_folders(void)
 	char *path;
 
 	uwsgi_foreach(usl, fr.dirs) {
-		if (fr_config_resolve_folder(usl->value, &path, reason, sizeof(reason)) < 0)
-			refuse("fastreload-dir", usl->value, reason);
+		if (fr_config_resolve_folder(usl->value, &path, reason, sizeof(reason)) < 0) {
+			if (!uwsgi.is_a_reload)
+				refuse("fastreload-dir", usl->value, reason);
+			/* It was there when uWSGI started; to be without it is no reason to end what runs. */
+			path = uwsgi_malloc(PATH_MAX);
+			absolute_path(usl->value, path, PATH_MAX);
+			fr_log("\"%s\" %s; it is awaited\n", usl->value, reason);
+		}
 		if (fr_watcher_add_root(fr.watcher, path) < 0)
 			out_of_memory();
 		free(path);
@@ -398,8 +407,10 @@ static void arm(void)
 	if (!error || error == -EACCES)
 		return;
 	fr_watcher_explain(fr.watcher, &fr_inotify_ops, error, reason, sizeof(reason));
-	uwsgi_log("[fastreload] --fastreload-dir: the folders cannot be watched: %s\n", reason);
-	exit(1);
+	uwsgi_log("[fastreload] --fastreload-dir: %s cannot be watched: %s\n",
+		  fr.watcher ? "some folders" : "the folders", reason);
+	if (!uwsgi.is_a_reload)
+		exit(1);
 }
 
 /* The files as they are now are what the application is about to load. */
@@ -447,6 +458,8 @@ static int init(void)
 		out_of_memory();
 	find_own_files();
 	arm();
+	if (!fr.watcher)
+		return 0; /* a limit was reached since uWSGI started: it goes on without us */
 	/* After a reload uWSGI closes what it does not know, a little later (core/setup_utils.c, uwsgi_setup_inherited_sockets). */
 	uwsgi_add_safe_fd(fr_watcher_fd(fr.watcher));
 	note_baseline();
@@ -776,6 +789,7 @@ static void act(void)
 	if (uwsgi_instance_is_reloading)
 		return; /* and that takes in what has changed */
 	plan = make_plan();
+	uwsgi.need_app = 0; /* see keep_alive */
 	for (i = 0; i < FR_SHOWN_CHANGES && i < fr.changes.len; i++) {
 		shown[i] = fr_watcher_relative(fr.watcher, fr.changes.paths[i]);
 		words[i] = fr_change_word(fr.changes.kinds[i]);
@@ -796,6 +810,33 @@ static void act(void)
 		fr_log("%s failed: %s\n", fr_action_name(plan.action), strerror(-error));
 }
 
+static void say_unchanged(int64_t now)
+{
+	char text[1024];
+
+	fr_reload_release(now);
+	if (fr.changes.items_len == 1)
+		fr_verbose("%s was written to and has not changed\n",
+			   fr_sentence_path(fr_watcher_relative(fr.watcher, fr.changes.items[0].path),
+					    text, sizeof(text)));
+	else
+		fr_verbose("%zu files were written to and have not changed\n",
+			   fr.changes.items_len);
+}
+
+/*
+ * How long to wait for more. A generation can be started at once, and once more if there is more to come, so a single save is not made to wait; but of a
+ * checkout, a search and replace, only the end is of interest.
+ */
+static int64_t settle_time(void)
+{
+	if (fr.no_swap || fr.settle_text)
+		return fr.settle_ms;
+	if (fr_batch_len(fr.batch) >= FR_STORM_FILES)
+		return FR_STORM_SETTLE_MS;
+	return fr_reload_is_running(NULL) ? fr.settle_ms : 0;
+}
+
 /* Takes the batch up when it is ready, goes on with the one that was taken up, and acts on what it comes to. Returns whether there is more to do at once. */
 static bool decide(int64_t now)
 {
@@ -803,9 +844,7 @@ static bool decide(int64_t now)
 	int64_t deadline;
 	size_t len;
 
-	/* A generation can be started at once, and once more if there was more to come; only then it is worth while to let things settle. */
-	if (!fr.no_swap && !fr.settle_text)
-		fr_batch_set_settle(fr.batch, fr_reload_is_running(NULL) ? fr.settle_ms : 0);
+	fr_batch_set_settle(fr.batch, settle_time());
 	deadline = fr_batch_deadline_ms(fr.batch);
 	if (!fr_changes_is_open(&fr.changes)) {
 		if (deadline < 0 || deadline > now || fr_reload_must_wait())
@@ -820,8 +859,7 @@ static bool decide(int64_t now)
 	if (fr.changes.len > 0)
 		act();
 	else
-		fr_verbose("nothing has changed in the %zu files that were written to\n",
-			   fr.changes.items_len);
+		say_unchanged(now);
 	fr_changes_clear(&fr.changes);
 	if (fr.must_rescan)
 		fr_watcher_rescan(fr.watcher);

@@ -185,6 +185,11 @@ int64_t fr_batch_deadline_ms(const struct fr_batch *batch)
 	return deadline < bound ? deadline : bound;
 }
 
+size_t fr_batch_len(const struct fr_batch *batch)
+{
+	return batch->items_len;
+}
+
 int64_t fr_batch_first_ms(const struct fr_batch *batch)
 {
 	return batch->first_ms;

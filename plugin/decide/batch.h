@@ -48,6 +48,9 @@ void fr_batch_set_settle(struct fr_batch *batch, int64_t settle_ms);
 void fr_batch_note(struct fr_batch *batch, const char *path, enum fr_batch_hint hint,
 		   int64_t now_ms);
 
+/* How many files are in it. */
+size_t fr_batch_len(const struct fr_batch *batch);
+
 /* When it will be ready if nothing else comes; -1: it is empty. In the past: it is ready. */
 int64_t fr_batch_deadline_ms(const struct fr_batch *batch);
 

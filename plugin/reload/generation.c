@@ -18,6 +18,9 @@ extern struct uwsgi_server uwsgi;
 /* One generation serves, one loads, and the others may still be leaving, each with its slow request. */
 #define FR_GENERATIONS 4
 
+/* With more changed files than this, it does not matter any more which they are: everything is loaded from the beginning. */
+#define FR_GENERATION_NAMED 100
+
 /* A candidate that somebody else kills (the kernel, short of memory; a person) says nothing about the code: try again this often. */
 #define FR_GENERATION_RETRIES 3
 
@@ -43,6 +46,7 @@ static struct {
 	char *changed;	    /* for the next start: paths behind each other, each with its NUL; NULL: anything may have */
 	const char **changed_paths; /* they point into it */
 	size_t changed_len;
+	bool awaits_first;  /* the first generation was loading when something changed, and loads again */
 	bool must_start;    /* candidates are wanted, and wait for slots to become free */
 	bool is_switching;  /* the old ones have been told to accept no more; the new ones wait for that */
 	int retries;
@@ -357,13 +361,23 @@ static void spawn_candidates(int64_t now_ms)
 		spawn(wids[i], now_ms);
 }
 
+/* A few, as people edit; a storm is not told by name (see FR_GENERATION_NAMED). */
+static bool is_among(const char *path, const char **paths, size_t len)
+{
+	for (size_t i = 0; i < len; i++) {
+		if (strcmp(paths[i], path) == 0)
+			return true;
+	}
+	return false;
+}
+
 /* The request is gone when slots become free: what it says is kept. What was not loaded yet has still changed, so new paths come to the old ones. */
 static void keep_changes(const struct fr_reload_request *request)
 {
 	bool is_first = gen.changed == NULL && gen.changed_len == 0;
-	size_t size = 1, used = 0;
+	size_t size = 1, used = 0, len = 0;
 	const char **paths;
-	char *text;
+	char *text = NULL;
 
 	if (!is_first && !gen.changed) /* anything may have changed, and still may */
 		return;
@@ -371,15 +385,20 @@ static void keep_changes(const struct fr_reload_request *request)
 		size += strlen(request->changed[i]) + 1;
 	for (size_t i = 0; i < gen.changed_len; i++)
 		size += strlen(gen.changed_paths[i]) + 1;
-	text = request->changed ? malloc(size) : NULL;
+	if (request->changed && request->changed_len + gen.changed_len <= FR_GENERATION_NAMED)
+		text = malloc(size);
 	paths = text ? calloc(gen.changed_len + request->changed_len + 1, sizeof(*paths)) : NULL;
 	for (size_t i = 0; paths && i < request->changed_len + gen.changed_len; i++) {
-		paths[i] = strcpy(text + used, i < request->changed_len ?
-						       request->changed[i] :
-						       gen.changed_paths[i - request->changed_len]);
-		used += strlen(paths[i]) + 1;
+		const char *path = i < request->changed_len ?
+					   request->changed[i] :
+					   gen.changed_paths[i - request->changed_len];
+
+		if (is_among(path, paths, len))
+			continue;
+		paths[len++] = strcpy(text + used, path);
+		used += strlen(path) + 1;
 	}
-	gen.changed_len = paths ? gen.changed_len + request->changed_len : 1;
+	gen.changed_len = paths ? len : 1;
 	forget_text(paths ? text : NULL, paths);
 	if (!paths)
 		free(text);
@@ -396,16 +415,67 @@ size_t fr_generation_resumed_at(void)
 	return gen.has_nursery ? fr_nursery_resumed_at() : 0;
 }
 
+/*
+ * Workers of the serving generation that are still loading may have read the old files already, and would leave their bytecode behind. They serve nothing, so
+ * they begin again in place; uWSGI sees to that. Returns whether nobody serves at all: then that is all there is to do.
+ */
+static bool restart_loading(void)
+{
+	bool is_served = false;
+
+	for (int wid = 1; wid <= uwsgi.numproc; wid++) {
+		struct uwsgi_worker *worker = &uwsgi.workers[wid];
+
+		if (gen.slots[wid].state != SLOT_SERVING)
+			continue;
+		is_served |= worker->accepting;
+		if (worker->accepting || worker->pid <= 0)
+			continue;
+		worker->manage_next_request = 0; /* uWSGI's log then says what it is */
+		uwsgi_curse(wid, SIGKILL);
+	}
+	return !is_served;
+}
+
+/* Have the workers that began again in place come up? */
+static bool is_first_there(void)
+{
+	for (int wid = 1; wid <= uwsgi.numproc; wid++) {
+		if (gen.slots[wid].state == SLOT_SERVING &&
+		    (uwsgi.workers[wid].pid <= 0 || !uwsgi.workers[wid].accepting))
+			return false;
+	}
+	return true;
+}
+
 void fr_generation_start(const struct fr_reload_request *request)
 {
 	int64_t now_ms = request->now_ms;
 
 	keep_changes(request);
 	doom_candidates(0);
-	gen.must_start = true;
+	gen.awaits_first = restart_loading();
+	gen.must_start = !gen.awaits_first;
 	gen.retries = 0;
 	gen.failed_wid = 0;
 	gen.failure[0] = '\0';
+	if (gen.must_start)
+		spawn_candidates(now_ms);
+}
+
+void fr_generation_hold(void)
+{
+	if (gen.is_switching || gen.awaits_first)
+		return;
+	doom_candidates(0);
+	gen.must_start = false;
+}
+
+void fr_generation_release(int64_t now_ms)
+{
+	if (gen.is_switching || gen.awaits_first || count(SLOT_LOADING) > 0)
+		return;
+	gen.must_start = true;
 	spawn_candidates(now_ms);
 }
 
@@ -722,6 +792,12 @@ enum fr_generation_state fr_generation_step(int64_t now_ms, int64_t *ret_wake_ms
 	if (!gen.wanted)
 		return FR_GENERATION_IDLE;
 	learn_apps();
+	if (gen.awaits_first && is_first_there()) {
+		gen.awaits_first = false;
+		gen.changed_len = 0;
+		forget_text(NULL, NULL);
+		return FR_GENERATION_SWAPPED;
+	}
 	fr_output_drain();
 	died_wid = reap(&status);
 	end_mercy(now_ms);

@@ -59,6 +59,10 @@ enum fr_generation_state {
 /* Starts candidates, in place of those that are loading. In the master. A forked child does not return from this. */
 void fr_generation_start(const struct fr_reload_request *request);
 
+/* Ends the candidates, for newer ones to come; and starts them again if none do. Not while the generations switch. */
+void fr_generation_hold(void);
+void fr_generation_release(int64_t now_ms);
+
 /* Once in every turn of the master. *ret_wake_ms: when to look again at the latest, or -1. */
 enum fr_generation_state fr_generation_step(int64_t now_ms, int64_t *ret_wake_ms);
 

@@ -34,6 +34,7 @@ static const struct fr_strategy *const strategies[FR_ACTIONS] = {
 static struct {
 	const struct fr_strategy *running; /* or NULL */
 	struct fr_reload_times times;
+	bool is_held;
 	int64_t ready_at_ms; /* when a worker last said that it is ready */
 } reload;
 
@@ -66,6 +67,7 @@ int fr_reload_start(enum fr_action action, const struct fr_reload_request *reque
 		return error;
 	if (!reload.running) /* else the first change goes on waiting for its answer */
 		reload.times.event_ms = request->event_ms;
+	reload.is_held = false;
 	reload.times.decided_ms = request->now_ms;
 	reload.times.gone_ms = 0;
 	reload.running = strategy;
@@ -76,6 +78,23 @@ void fr_reload_resume(const struct fr_reload_times *times)
 {
 	reload.times = *times;
 	reload.running = &fr_strategy_full;
+}
+
+void fr_reload_hold(void)
+{
+	if (!reload.running || !reload.running->hold || reload.is_held)
+		return;
+	reload.is_held = true;
+	reload.running->hold();
+}
+
+void fr_reload_release(int64_t now_ms)
+{
+	if (!reload.is_held)
+		return;
+	reload.is_held = false;
+	if (reload.running)
+		reload.running->release(now_ms);
 }
 
 bool fr_reload_must_wait(void)

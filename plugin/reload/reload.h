@@ -30,6 +30,12 @@ int fr_reload_start(enum fr_action action, const struct fr_reload_request *reque
 /* Goes on with a full reload that the image before this one started. */
 void fr_reload_resume(const struct fr_reload_times *times);
 
+/* A file may have changed: what is being loaded may be outdated. Cheap, and does nothing twice. */
+void fr_reload_hold(void);
+
+/* Nothing has changed after all: goes on. */
+void fr_reload_release(int64_t now_ms);
+
 /* Is one under way that newer changes have to wait for? */
 bool fr_reload_must_wait(void);
 

@@ -28,6 +28,14 @@ struct fr_strategy {
 	/* Starts it. 0 or a negative errno. */
 	int (*start)(const struct fr_reload_request *request);
 
+	/*
+	 * More changes are on their way: stops what is being loaded, since it is outdated already, until start() or release(). NULL: it goes on.
+	 */
+	void (*hold)(void);
+
+	/* They came to nothing: goes on after hold(). */
+	void (*release)(int64_t now_ms);
+
 	/* How far is it? Asked once in every turn of the master while it runs. NULL: what follows is somebody else's business. */
 	enum fr_progress (*progress)(void);
 

@@ -41,6 +41,8 @@ static bool is_restartable(void)
 
 const struct fr_strategy fr_strategy_swap = {
 	.start = start,
+	.hold = fr_generation_hold,
+	.release = fr_generation_release,
 	.progress = progress,
 	.tend = tend,
 	.is_restartable = is_restartable,

@@ -107,6 +107,7 @@ int fr_baseline_start(struct fr_tree *tree, struct fr_baseline **ret_baseline)
 	baseline->child = fork();
 	if (baseline->child == 0) {
 		read_all(tree, baseline->slots);
+		fr_baseline_free(baseline); /* so that tools that look for leaks find none in a child either */
 		_exit(0);
 	}
 	if (baseline->child < 0) {

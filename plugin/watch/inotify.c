@@ -269,20 +269,30 @@ static void inotify_close(struct fr_source *source)
 	free(source);
 }
 
-static long read_limit(const char *name)
+static long read_number(const char *path)
 {
-	char path[64];
+	FILE *file = fopen(path, "re");
 	long value = -1;
-	FILE *file;
 
-	snprintf(path, sizeof(path), "/proc/sys/fs/inotify/%s", name);
-	file = fopen(path, "re");
 	if (!file)
 		return -1;
 	if (fscanf(file, "%ld", &value) != 1)
 		value = -1;
 	fclose(file);
 	return value;
+}
+
+/* In a user namespace (a container) another limit may be the lower one, namespaces(7). */
+static long read_limit(const char *name, const char *namespace_name)
+{
+	char path[96];
+	long value, in_namespace;
+
+	snprintf(path, sizeof(path), "/proc/sys/fs/inotify/%s", name);
+	value = read_number(path);
+	snprintf(path, sizeof(path), "/proc/sys/user/%s", namespace_name);
+	in_namespace = read_number(path);
+	return in_namespace >= 0 && in_namespace < value ? in_namespace : value;
 }
 
 static void inotify_explain(int error, unsigned long wanted, char *text, unsigned long text_size)
@@ -292,14 +302,14 @@ static void inotify_explain(int error, unsigned long wanted, char *text, unsigne
 			 "the limit of watches is reached: fs.inotify.max_user_watches is %ld for all "
 			 "programs of this user, and %lu are needed here alone; raise it with "
 			 "\"sysctl fs.inotify.max_user_watches=524288\"",
-			 read_limit("max_user_watches"), wanted);
+			 read_limit("max_user_watches", "max_inotify_watches"), wanted);
 	else if (error == -EMFILE)
 		snprintf(text, text_size,
 			 "no inotify instance is left: fs.inotify.max_user_instances is %ld for all "
 			 "programs of this user, and one more is needed; raise it with "
 			 "\"sysctl fs.inotify.max_user_instances=512\" (or the limit of open files, "
 			 "\"ulimit -n\", is reached)",
-			 read_limit("max_user_instances"));
+			 read_limit("max_user_instances", "max_inotify_instances"));
 	else
 		snprintf(text, text_size, "%s", strerror(-error));
 }
