@@ -899,7 +899,7 @@ static void master_cycle(void)
 	watch_baseline();
 	say_baseline(was_reading);
 	fr_wake_follow();
-	fr_wake_follow_other(0, fr.baseline ? fr_baseline_pid(fr.baseline) : 0);
+	fr_wake_follow_other(FR_WAKE_BASELINE, fr.baseline ? fr_baseline_pid(fr.baseline) : 0);
 	keep_alive();
 	watch_first_load();
 

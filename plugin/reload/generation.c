@@ -560,7 +560,7 @@ static bool fail(int64_t now_ms, int died_wid, int status)
 	return true;
 }
 
-static bool fail_by_nursery(int64_t now_ms, int status)
+static bool fail_by_nursery(int64_t now_ms, bool has_no_app, int status)
 {
 	for (int wid = 1; wid <= uwsgi.numproc; wid++) {
 		if (gen.slots[wid].state == SLOT_LOADING) {
@@ -568,10 +568,12 @@ static bool fail_by_nursery(int64_t now_ms, int status)
 			break;
 		}
 	}
-	if (status >= 0 && WIFEXITED(status) && WEXITSTATUS(status) == UWSGI_FAILED_APP_CODE)
+	if (has_no_app) {
 		snprintf(gen.failure, sizeof(gen.failure), "the application did not load");
-	else
-		describe_death(status);
+		doom_candidates(gen.failed_wid);
+		return true;
+	}
+	describe_death(status);
 	return fail(now_ms, gen.failed_wid, status);
 }
 
@@ -590,11 +592,14 @@ static void do_without_nursery(int64_t now_ms)
 /* Returns whether the attempt has failed. */
 static bool follow_nursery(int64_t now_ms)
 {
+	enum fr_nursery_state state;
 	int status;
 
-	switch (fr_nursery_step(&status)) {
+	state = fr_nursery_step(&status);
+	switch (state) {
+	case FR_NURSERY_NO_APP:
 	case FR_NURSERY_FAILED:
-		return fail_by_nursery(now_ms, status);
+		return fail_by_nursery(now_ms, state == FR_NURSERY_NO_APP, status);
 	case FR_NURSERY_UNSUITABLE:
 		do_without_nursery(now_ms);
 		break;

@@ -3,6 +3,8 @@
  */
 #include <uwsgi.h>
 
+#include <sys/resource.h>
+
 #include "reload/board.h"
 #include "reload/broken.h"
 #include "reload/loop.h"
@@ -107,6 +109,8 @@ static void run(void)
 	}
 	if (worker->shutdown_sockets)
 		uwsgi_shutdown_all_sockets();
+	/* What the interpreter does at its end should not keep the new workers from answering. */
+	(void)setpriority(PRIO_PROCESS, 0, 19);
 	if (worker->destroy && uwsgi.propagate_touch && uwsgi.workers[0].pid > 0)
 		kill(uwsgi.workers[0].pid, SIGHUP); /* as the end of simple_loop_run does */
 	end_me(0);

@@ -1,8 +1,8 @@
 /*
  * nursery: loads the application once for a whole generation, and never twice what has not changed.
  *
- * A loader is forked off the master, loads the application, and forks the workers; they become the master's own children, because the
- * process between exits and the master is their subreaper, prctl(2). While it loads, it is frozen just before the module that was edited is imported: a copy of
+ * A loader is forked off the master, loads the application, forks the workers, and ends; they become the master's own children then, because
+ * the master is their subreaper, prctl(2). While it loads, it is frozen just before the module that was edited is imported: a copy of
  * it waits, with everything up to there in its memory. The next time that file changes, a copy of the copy goes on from there, if
  * every file that it has read until then still looks the same (see watch/uses). What is frozen is never more than a short cut: with
  * none that is current, the application is loaded from the beginning.
@@ -30,7 +30,8 @@ enum fr_nursery_state {
 	FR_NURSERY_IDLE,
 	FR_NURSERY_LOADING,
 	FR_NURSERY_BORN,       /* once: all workers have been forked, and are known by their slots */
-	FR_NURSERY_FAILED,     /* once: the loader has ended without */
+	FR_NURSERY_NO_APP,     /* once: the application did not load */
+	FR_NURSERY_FAILED,     /* once: the loader has ended before */
 	FR_NURSERY_UNSUITABLE, /* once: this application cannot be loaded in one process for all; see fr_nursery_reason */
 };
 

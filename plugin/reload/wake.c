@@ -140,10 +140,10 @@ static bool make_room(void)
 	return true;
 }
 
-void fr_wake_follow_other(int place, int pid)
+void fr_wake_follow_other(enum fr_wake_other other, int pid)
 {
 	if (make_room())
-		follow(uwsgi.numproc + uwsgi.mules_cnt + place, pid);
+		follow(uwsgi.numproc + uwsgi.mules_cnt + (int)other, pid);
 }
 
 void fr_wake_follow(void)

@@ -39,9 +39,9 @@ void fr_wake_unwatch_output(int fd);
 /* Follows the workers and mules that there are now. Cheap when nothing changed. */
 void fr_wake_follow(void);
 
-/* Follows one more process in one of FR_WAKE_OTHERS places; 0: none. */
-void fr_wake_follow_other(int place, int pid);
-#define FR_WAKE_OTHERS 2
+/* Follows one more process, of those that there is only one of; 0: none. */
+enum fr_wake_other { FR_WAKE_BASELINE, FR_WAKE_LOADER, FR_WAKE_OTHERS };
+void fr_wake_follow_other(enum fr_wake_other other, int pid);
 
 /* False where the kernel has no pidfd (before 5.3): deaths wake nobody, and the caller looks often while it waits for one. */
 bool fr_wake_sees_deaths(void);

@@ -1,0 +1,67 @@
+/*
+ * loader: a process that loads the application and brings forth a generation's workers; and its frozen copies.
+ *
+ * It is forked off the master by the nursery, and never returns there. What both say to each other is defined here.
+ */
+#ifndef FR_LOADER_H
+#define FR_LOADER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+struct fr_uses_hooks;
+
+#define FR_LOADER_MAX_WIDS 64
+#define FR_LOADER_MAX_FDS  64
+#define FR_LOADER_TEXT	   (32 * 1024)
+
+/* What a loader is to do; the descriptors that it works with come beside it, in the order of enum fr_loader_fd, and then uWSGI's sockets. */
+struct fr_order {
+	uint32_t wids_len;
+	int32_t wids[FR_LOADER_MAX_WIDS];
+	uint32_t apps;		   /* with fewer applications it has failed */
+	uint32_t paths_len;	   /* paths behind each other in text, each with its NUL */
+	char text[FR_LOADER_TEXT]; /* first the source to freeze before, or "", then all that changed; only what is used is sent */
+};
+
+enum fr_loader_fd {
+	FR_FD_TALK,   /* to say what becomes of the load; closed when the loader ends */
+	FR_FD_ICE,    /* for the copy that it freezes, if it does */
+	FR_FD_OUTPUT, /* for what the application prints */
+	FR_FDS,
+};
+
+enum fr_report_kind {
+	/* On FR_FD_TALK. */
+	FR_REPORT_LOADER,     /* a frozen process goes on, as process `pid` */
+	FR_REPORT_BORN,	      /* all workers are there */
+	FR_REPORT_NO_APP,     /* the application did not load */
+	FR_REPORT_UNSUITABLE, /* its workers cannot be forked from one process; see reason */
+	FR_REPORT_NOT_FROZEN, /* nothing could be frozen; see reason. The load goes on */
+	/* On FR_FD_ICE. */
+	FR_REPORT_FROZEN, /* process `pid` waits, and has read `uses` files so far */
+	FR_REPORT_STALE,  /* it ends, because the file in reason is not as it was */
+};
+
+struct fr_report {
+	uint32_t kind;
+	pid_t pid;
+	uint32_t uses;
+	char reason[160];
+};
+
+/* All of it borrowed for ever. */
+struct fr_loader_setup {
+	int wid; /* the slot to load in */
+	bool may_freeze;
+	bool must_be_clean; /* what an application starts or opens while it is loaded must not be shared by its workers */
+	const struct fr_uses_hooks *uses_hooks;
+	void *uses_ctx;
+};
+
+/* In the process that has just been forked: takes the order and its descriptors, and loads from the beginning. */
+__attribute__((noreturn)) void fr_loader_run(const struct fr_loader_setup *setup,
+					     const struct fr_order *order, const int *fds);
+
+#endif
