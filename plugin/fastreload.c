@@ -37,7 +37,7 @@
 extern struct uwsgi_server uwsgi;
 
 #define FR_DEFAULT_SETTLE_MS 10
-#define FR_DEFAULT_SNAPSHOTS 3
+#define FR_DEFAULT_SNAPSHOTS "3"
 #define FR_DEFAULT_MERCY_S   "5"
 #define FR_DEFAULT_TIMEOUT_S "60"
 #define FR_GONE_MS	     100  /* vim, PyCharm and others have the old file out of the way for a moment */
@@ -51,13 +51,15 @@ static struct {
 	/* As the options say. */
 	struct uwsgi_string_list *dirs;
 	struct uwsgi_string_list *patterns; /* custom: enum fr_rule_kind */
-	char *action_text, *settle_text, *mercy_text, *timeout_text, *broken_text, *dry_run;
+	char *action_text, *settle_text, *mercy_text, *timeout_text, *snapshots_text, *broken_text,
+		*dry_run;
 	int is_verbose;
 
 	/* As they were understood. */
 	enum fr_action action;
 	const char *action_argument;
 	int64_t settle_ms, mercy_ms, timeout_ms;
+	int snapshots;
 	const char *no_swap; /* why there are no generations in this instance; NULL: there are */
 	const char **own_files;
 	size_t own_files_len;
@@ -122,6 +124,10 @@ static struct uwsgi_option options[] = {
 	{"fastreload-timeout", required_argument, 0,
 	 "seconds that new workers have to load the application (default " FR_DEFAULT_TIMEOUT_S ")",
 	 uwsgi_opt_set_str, &fr.timeout_text, 0},
+	{"fastreload-snapshots", required_argument, 0,
+	 "how many copies of the half-loaded application may wait, each just before a module that was "
+	 "edited (default " FR_DEFAULT_SNAPSHOTS ", 0: none)",
+	 uwsgi_opt_set_str, &fr.snapshots_text, 0},
 	{"fastreload-broken", required_argument, 0,
 	 "what browsers get while the new code does not load: old (default), the last good code's "
 	 "pages, or page, one that shows the traceback",
@@ -215,6 +221,9 @@ static void read_values(void)
 	if (fr.settle_text &&
 	    fr_config_parse_settle(fr.settle_text, &fr.settle_ms, reason, sizeof(reason)) < 0)
 		refuse("fastreload-settle", fr.settle_text, reason);
+	if (fr_config_parse_snapshots(fr.snapshots_text ? fr.snapshots_text : FR_DEFAULT_SNAPSHOTS,
+				      &fr.snapshots, reason, sizeof(reason)) < 0)
+		refuse("fastreload-snapshots", fr.snapshots_text, reason);
 	if (fr.broken_text && strcmp(fr.broken_text, "page") != 0 &&
 	    strcmp(fr.broken_text, "old") != 0)
 		refuse("fastreload-broken", fr.broken_text, "is unknown; there are old and page");
@@ -441,7 +450,7 @@ static int init(void)
 
 	if (!fr.dirs) {
 		if (fr.patterns || fr.action_text || fr.settle_text || fr.mercy_text ||
-		    fr.timeout_text || fr.broken_text || fr.dry_run)
+		    fr.timeout_text || fr.snapshots_text || fr.broken_text || fr.dry_run)
 			refuse("fastreload-dir", "", "is missing; name the folder to watch, as in \".\"");
 		return 0;
 	}
@@ -520,7 +529,7 @@ static void post_init(void)
 	if (refusal)
 		fr_verbose("each worker loads the application itself: %s\n", refusal);
 	else
-		fr_generation_use_nursery(FR_DEFAULT_SNAPSHOTS, &uses_hooks, NULL);
+		fr_generation_use_nursery(fr.snapshots, &uses_hooks, NULL);
 }
 
 static void preinit_apps(void)
@@ -869,11 +878,13 @@ static bool decide(int64_t now)
 /* When to look again, if nothing wakes us before. */
 static int64_t next_wake(int64_t now, bool has_more, int64_t reload_wake_ms)
 {
-	int64_t deadline = fr_reload_must_wait() ? -1 : fr_batch_deadline_ms(fr.batch);
+	bool is_ending = uwsgi_instance_is_reloading || uwsgi_instance_is_dying;
+	int64_t deadline =
+		is_ending || fr_reload_must_wait() ? -1 : fr_batch_deadline_ms(fr.batch);
 
 	if (has_more)
 		return 0;
-	if (fr_changes_is_open(&fr.changes))
+	if (fr_changes_is_open(&fr.changes) && !is_ending)
 		return 0;
 	if (deadline >= 0 && deadline < now)
 		deadline = now;

@@ -80,6 +80,17 @@ int fr_config_parse_seconds(const char *value, int64_t *ret_ms, char *error, siz
 	return 0;
 }
 
+int fr_config_parse_snapshots(const char *value, int *ret_number, char *error, size_t error_size)
+{
+	long number;
+
+	if (!parse_number(value, 0, FR_CONFIG_MAX_SNAPSHOTS, &number))
+		return bad(error, error_size,
+			   "is no number of snapshots; write one from 0 to 16, as in 3");
+	*ret_number = (int)number;
+	return 0;
+}
+
 int fr_config_resolve_folder(const char *value, char **ret_path, char *error, size_t error_size)
 {
 	struct stat st;

@@ -14,6 +14,9 @@
 /* Longest quiet time that can be asked for. */
 #define FR_CONFIG_MAX_SETTLE_MS 60000
 
+/* Most processes that may wait with a half-loaded application. */
+#define FR_CONFIG_MAX_SNAPSHOTS 16
+
 /* Longest time that a worker can be given to leave, or to load. */
 #define FR_CONFIG_MAX_SECONDS 3600
 
@@ -23,6 +26,9 @@ int fr_config_parse_action(const char *value, enum fr_action *ret_action, const 
 
 /* Whole seconds from 1 to FR_CONFIG_MAX_SECONDS, given back in ms. 0, or -EINVAL with a sentence in error. */
 int fr_config_parse_seconds(const char *value, int64_t *ret_ms, char *error, size_t error_size);
+
+/* A number of processes, from 0 to FR_CONFIG_MAX_SNAPSHOTS. 0, or -EINVAL with a sentence in error. */
+int fr_config_parse_snapshots(const char *value, int *ret_number, char *error, size_t error_size);
 
 /* Whole milliseconds from 0 to FR_CONFIG_MAX_SETTLE_MS. 0, or -EINVAL with a sentence in error. */
 int fr_config_parse_settle(const char *value, int64_t *ret_ms, char *error, size_t error_size);

@@ -764,6 +764,29 @@ static int64_t next_look(void)
 	return at_ms;
 }
 
+/*
+ * uWSGI ends or reloads the instance: it has signalled the workers that it knew at that moment, once, and waits for all that it knows
+ * later (core/uwsgi.c, kill_them_all, grace_them_all).
+ */
+static void wind_up(void)
+{
+	if (gen.has_nursery) {
+		fr_nursery_stop();
+		fr_nursery_forget();
+	}
+	gen.must_start = false;
+	for (int wid = 1; wid <= uwsgi.numproc; wid++) {
+		struct uwsgi_worker *worker = &uwsgi.workers[wid];
+
+		if (worker->pid <= 0)
+			continue;
+		if (gen.slots[wid].state == SLOT_LOADING || gen.slots[wid].state == SLOT_DOOMED)
+			doom(wid);
+		else if (gen.slots[wid].state == SLOT_SERVING && !worker->cursed_at)
+			uwsgi_curse(wid, uwsgi_instance_is_dying ? SIGINT : SIGHUP);
+	}
+}
+
 /* The candidates' part of a turn. */
 static enum fr_generation_state follow_candidates(int64_t now_ms, int died_wid, int status)
 {
@@ -806,6 +829,11 @@ enum fr_generation_state fr_generation_step(int64_t now_ms, int64_t *ret_wake_ms
 	fr_output_drain();
 	died_wid = reap(&status);
 	end_mercy(now_ms);
+	if (uwsgi_instance_is_dying || uwsgi_instance_is_reloading) {
+		wind_up();
+		gen.is_switching = false;
+		return FR_GENERATION_IDLE;
+	}
 	if (!gen.is_switching)
 		state = follow_candidates(now_ms, died_wid, status);
 	if (gen.is_switching) {
