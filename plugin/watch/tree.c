@@ -239,8 +239,11 @@ struct fr_node *fr_tree_roots(const struct fr_tree *tree)
 
 struct fr_node *fr_tree_next(const struct fr_node *node, const struct fr_node *top)
 {
-	if (node->first_child)
-		return node->first_child;
+	return node->first_child ? node->first_child : fr_tree_next_beside(node, top);
+}
+
+struct fr_node *fr_tree_next_beside(const struct fr_node *node, const struct fr_node *top)
+{
 	while (node != top && !node->next)
 		node = node->parent;
 	return node == top ? NULL : node->next;

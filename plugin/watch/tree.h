@@ -86,6 +86,9 @@ struct fr_node *fr_tree_roots(const struct fr_tree *tree);
 /* The node after `node` in a walk of all that is below `top` (top first); NULL at the end. The node may not be removed before the call. */
 struct fr_node *fr_tree_next(const struct fr_node *node, const struct fr_node *top);
 
+/* The same, without what is below `node`. */
+struct fr_node *fr_tree_next_beside(const struct fr_node *node, const struct fr_node *top);
+
 /*
  * Writes the absolute path of node into the tree's own buffer and returns it; valid until the next call on this tree.
  * NULL where memory is short. *ret_relative (may be NULL) points to the part below the root.

@@ -80,18 +80,25 @@ static void prune(struct fr_watcher *watcher, struct fr_node *top)
  */
 static void leave_folder(struct fr_watcher *watcher, struct fr_node *top)
 {
-	for (struct fr_node *node = top; node; node = fr_tree_next(node, top)) {
+	struct fr_node *node = top;
+
+	while (node) {
 		const char *path;
 
-		if (node->kind == FR_NODE_FOLDER) {
-			fr_scan_forget(watcher->scan, node);
-			watcher->ops->remove(watcher->source, node);
-			node->is_left = true;
-		} else {
+		if (node->kind == FR_NODE_FILE) {
 			path = fr_tree_path(watcher->tree, node, NULL);
 			if (path)
 				watcher->hooks->note(watcher->ctx, path, FR_HINT_GONE);
+		} else if (node->is_left && node != top) {
+			/* So is all below it. A tree is removed from its leaves up, and would be walked once for each of its folders. */
+			node = fr_tree_next_beside(node, top);
+			continue;
+		} else {
+			fr_scan_forget(watcher->scan, node);
+			watcher->ops->remove(watcher->source, node);
+			node->is_left = true;
 		}
+		node = fr_tree_next(node, top);
 	}
 	prune(watcher, top);
 }

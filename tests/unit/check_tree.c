@@ -202,6 +202,9 @@ START_TEST(test_walk_meets_each_node_once_and_parents_first)
 		met++;
 	ck_assert_uint_eq(met, 4);
 	ck_assert_ptr_null(fr_tree_next(other, other));
+	ck_assert_ptr_eq(fr_tree_next_beside(b, srv), a);
+	ck_assert_ptr_null(fr_tree_next_beside(a, srv));
+	ck_assert_ptr_null(fr_tree_next_beside(srv, srv));
 }
 END_TEST
 

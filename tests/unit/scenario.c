@@ -371,7 +371,8 @@ static char *join(char **lines, size_t len)
 	FILE *out = open_memstream(&text, &size);
 
 	ck_assert_ptr_nonnull(out);
-	qsort(lines, len, sizeof(*lines), compare_lines);
+	if (len > 0)
+		qsort(lines, len, sizeof(*lines), compare_lines);
 	for (size_t i = 0; i < len; i++) {
 		fprintf(out, "\t%s\n", lines[i]);
 		free(lines[i]);
@@ -392,7 +393,7 @@ static char *wanted_changes(const struct player *player)
 {
 	static const char *const kinds[] = {"added", "modified", "removed", "touched"};
 	const char *kind = NULL;
-	char *lines[WORDS];
+	char *lines[WORDS] = {NULL};
 	size_t len = 0;
 
 	for (size_t n = 1; player->words[n]; n++) {

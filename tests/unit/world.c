@@ -26,6 +26,7 @@ static void take_note(void *ctx, const char *path, enum fr_hint hint)
 
 	if (hint > FR_HINT_GONE) /* Check's own assertions need memory, and a test may have taken that away */
 		abort();
+	world->notes++;
 	fr_batch_note(world->batch, path, translated[hint], 0);
 }
 

@@ -31,6 +31,7 @@ struct fr_world {
 	struct fr_batch *batch;
 	struct fr_world_change *changes; /* of the last fr_world_look */
 	size_t changes_len;
+	size_t notes;	   /* how many hints there were about counted files */
 	unsigned losses;   /* how often events were lost */
 	unsigned troubles; /* folders that could not be watched or listed */
 	int last_trouble;
