@@ -860,8 +860,10 @@ static bool decide(int64_t now)
 			return false;
 		fr.changes_event_ms = fr_batch_first_ms(fr.batch);
 		len = fr_batch_take(fr.batch, &items, &fr.must_rescan);
-		if (fr_changes_begin(&fr.changes, items, len) < 0)
+		if (fr_changes_begin(&fr.changes, items, len) < 0) {
+			fr_watcher_rescan(fr.watcher); /* no memory: what it was comes again */
 			return false;
+		}
 	}
 	if (fr_changes_step(&fr.changes, fr.watcher))
 		return true;
@@ -893,6 +895,12 @@ static int64_t next_wake(int64_t now, bool has_more, int64_t reload_wake_ms)
 	return deadline;
 }
 
+/* Somebody writes faster than can be read, and there is always more: that does not hold back what has been noted. */
+static bool is_overdue(int64_t now)
+{
+	return fr_batch_len(fr.batch) > 0 && now - fr_batch_first_ms(fr.batch) > 2 * FR_BOUND_MS;
+}
+
 /* One turn of the master's loop, at least once a second. Everything in it is bounded. */
 static void master_cycle(void)
 {
@@ -916,7 +924,7 @@ static void master_cycle(void)
 
 	has_more = fr_watcher_step(fr.watcher);
 	now = now_ms();
-	if (!has_more && !uwsgi_instance_is_reloading && !uwsgi_instance_is_dying)
+	if ((!has_more || is_overdue(now)) && !uwsgi_instance_is_reloading && !uwsgi_instance_is_dying)
 		has_more = decide(now);
 	progress = fr_reload_step(now, reasons & FR_WAKE_WORKER, &times, &reload_wake_ms);
 	if (progress == FR_PROGRESS_DONE)

@@ -36,28 +36,40 @@ static bool cache_folder(const char *folder, size_t folder_len, char *ret_path, 
 	return len > 0 && (size_t)len < size;
 }
 
-/* One source has a cache for each interpreter and level of optimisation: "views.cpython-311.opt-1.pyc". */
-void fr_bytecode_drop(const char *path)
+/* Removes the caches whose names begin with stem ("views.", or "" for all). */
+static void drop_all(const char *path, const char *name, const char *stem, size_t stem_len)
 {
-	const char *name = strrchr(path, '/');
 	char folder[PATH_MAX];
-	size_t stem_len;
 	struct dirent *entry;
 	DIR *dir;
 
-	if (!name || !ends_with(path, ".py") ||
-	    !cache_folder(path, (size_t)(name - path), folder, sizeof(folder)))
+	if (!cache_folder(path, (size_t)(name - path), folder, sizeof(folder)))
 		return;
-	name++;
-	stem_len = strlen(name) - strlen("py"); /* with its dot */
 	dir = opendir(folder);
 	if (!dir)
 		return;
 	while ((entry = readdir(dir))) {
-		if (strncmp(entry->d_name, name, stem_len) == 0 && ends_with(entry->d_name, ".pyc"))
+		if (strncmp(entry->d_name, stem, stem_len) == 0 && ends_with(entry->d_name, ".pyc"))
 			(void)unlinkat(dirfd(dir), entry->d_name, 0);
 	}
 	closedir(dir);
+}
+
+/* One source has a cache for each interpreter and level of optimisation: "views.cpython-311.opt-1.pyc". */
+void fr_bytecode_drop(const char *path)
+{
+	const char *name = strrchr(path, '/');
+
+	if (name && ends_with(path, ".py"))
+		drop_all(path, name, name + 1, strlen(name + 1) - strlen("py"));
+}
+
+void fr_bytecode_drop_beside(const char *path)
+{
+	const char *name = strrchr(path, '/');
+
+	if (name && ends_with(path, ".py"))
+		drop_all(path, name, "", 0);
 }
 
 void fr_bytecode_drop_recent(struct fr_tree *tree)

@@ -13,6 +13,9 @@ struct fr_tree;
 /* Removes the cached bytecode of the Python source at path (absolute); does nothing for any other file. Does not block on a local disk. */
 void fr_bytecode_drop(const char *path);
 
+/* Removes all cached bytecode of the sources beside the one at path: for a storm, where looking for each would take long. */
+void fr_bytecode_drop_beside(const char *path);
+
 /* Does so for every file of the tree that was written so lately that a cache of an earlier version could have the same second. */
 void fr_bytecode_drop_recent(struct fr_tree *tree);
 

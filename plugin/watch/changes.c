@@ -3,6 +3,7 @@
  */
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "decide/batch.h"
 #include "watch/bytecode.h"
@@ -29,6 +30,22 @@ bool fr_changes_is_open(const struct fr_changes *changes)
 	return changes->paths != NULL;
 }
 
+static bool is_in_same_folder(const char *a, const char *b)
+{
+	const char *a_name = strrchr(a, '/'), *b_name = strrchr(b, '/');
+
+	return a_name - a == b_name - b && strncmp(a, b, (size_t)(a_name - a)) == 0;
+}
+
+/* In a storm once for each folder, as they come. */
+static void drop_bytecode(const struct fr_changes *changes, const char *path)
+{
+	if (changes->items_len < FR_CHANGES_STORM)
+		fr_bytecode_drop(path);
+	else if (changes->len == 0 || !is_in_same_folder(changes->paths[changes->len - 1], path))
+		fr_bytecode_drop_beside(path);
+}
+
 bool fr_changes_step(struct fr_changes *changes, struct fr_watcher *watcher)
 {
 	size_t end = changes->next + FR_CHANGES_PER_STEP;
@@ -41,7 +58,7 @@ bool fr_changes_step(struct fr_changes *changes, struct fr_watcher *watcher)
 		if (kind == FR_CHANGE_NONE)
 			continue;
 		if (kind != FR_CHANGE_TOUCHED)
-			fr_bytecode_drop(item->path);
+			drop_bytecode(changes, item->path);
 		changes->paths[changes->len] = item->path;
 		changes->kinds[changes->len] = kind;
 		changes->len++;

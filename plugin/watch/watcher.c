@@ -243,14 +243,38 @@ static void folder_came(struct fr_watcher *watcher, struct fr_node *folder, cons
 		fr_scan_push(watcher->scan, child, true);
 }
 
+/* A folder went; watched folders of their own that were below it hear nothing of that. */
+static void leave_roots_below(struct fr_watcher *watcher, const char *path)
+{
+	size_t len = strlen(path);
+	bool has_left = false;
+
+	for (struct fr_node *root = fr_tree_roots(watcher->tree); root; root = root->next) {
+		if (root->kind == FR_NODE_GATE || root->watch < 0 ||
+		    strncmp(root->name, path, len) != 0 || root->name[len] != '/' ||
+		    is_folder(root->name))
+			continue;
+		leave_folder(watcher, root);
+		has_left = true;
+	}
+	if (has_left)
+		look_for_roots(watcher);
+}
+
 static void folder_gone(struct fr_watcher *watcher, struct fr_node *folder, const char *name)
 {
 	struct fr_node *child = fr_tree_child(watcher->tree, folder, name, FR_NODE_FOLDER);
+	char *copy;
 	const char *path;
 	struct stat st;
 
 	if (child)
 		leave_folder(watcher, child);
+	path = fr_tree_path_in(watcher->tree, folder, name, NULL);
+	copy = path ? strdup(path) : NULL;
+	if (copy)
+		leave_roots_below(watcher, copy);
+	free(copy);
 	/* Two names that are exchanged, renameat2(2), are said to come before they are said to go. */
 	path = fr_tree_path_in(watcher->tree, folder, name, NULL);
 	if (path && lstat(path, &st) == 0 && S_ISDIR(st.st_mode))

@@ -6,6 +6,7 @@ import collections
 import contextlib
 import os
 import random
+import re
 import signal
 import socket
 import threading
@@ -300,6 +301,46 @@ def test_what_workers_print_after_a_swap_is_in_the_log() -> None:
         app.wait(lambda: len(app.log.matching("^asked$")) == before + 20, 3, "20 lines")
 
 
+ACCIDENTS = re.compile("DAMN|Segmentation Fault|double free|corrupt")
+
+
+def test_a_good_save_in_two_parts_right_after_a_broken_one_is_never_lost() -> None:
+    """The second part comes at every moment of the load that the first part starts, which is given up then."""
+    chance = random.Random(SEED)
+    print(f"FR_SEED={SEED}")
+    with Instance(LAYERED, workers=2) as app:
+        settle(app, 2)
+        for number in range(1, 31):
+            failures = app.log.count(NOT_RELOADED)
+            app.save("settings.py", "def broken(:\n")
+            app.wait(lambda: app.log.count(NOT_RELOADED) > failures, 10, "it is said")
+            app.save("settings.py", "DEBUG = True\n")
+            moment = time.monotonic() + chance.uniform(0, 0.02)
+            while time.monotonic() < moment:
+                pass
+            save_version(app, number)
+            app.wait_served(6, f"part two of round {number} is served, seed {SEED}")
+        assert not app.log.matching(ACCIDENTS), app.log.matching(ACCIDENTS)
+
+
+def test_saves_at_every_moment_of_a_load_leave_no_process_and_no_accident() -> None:
+    chance = random.Random(SEED)
+    print(f"FR_SEED={SEED}")
+    with Instance(load.FILES, workers=3) as app:
+        settle(app, 3)
+        with load.Load(app.socket_path, 0, 4, slow=0, pause_s=0.002) as clients:
+            for number in range(1, 121):
+                save_version(app, number)
+                moment = time.monotonic() + chance.uniform(0, 0.06)
+                while time.monotonic() < moment:
+                    time.sleep(0.001)
+            app.wait_served(6, f"the last save, seed {SEED}")
+        assert not clients.lost(), f"seed {SEED}: {clients.summary()}\n{app.log.tail()}"
+        assert not clients.stale()
+        assert not app.log.matching(ACCIDENTS), app.log.matching(ACCIDENTS)
+        wait_whole(app, 3)
+
+
 def test_code_broken_twice_differently_is_reported_twice_and_then_mended() -> None:
     with Instance(LAYERED) as app:
         for number in range(4):
@@ -566,10 +607,7 @@ def is_loading(app: Instance, number: int) -> bool:
     return path.exists() and f'"{load.version(number)}"' in path.read_text()
 
 
-SLOW_TO_LOAD = {
-    **load.FILES,
-    "wsgi.py": load.WSGI_PY + '\nprint("loaded", ANSWER, flush=True)\ntime.sleep(1)\n',
-}
+SLOW_TO_LOAD = {**load.FILES, "wsgi.py": load.WSGI_PY + "\n" + MARKING + "time.sleep(1)\n"}
 
 
 def test_saves_while_it_loads_start_again_and_only_the_last_content_is_served() -> None:
