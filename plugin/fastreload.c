@@ -30,7 +30,7 @@
 #include "watch/baseline.h"
 #include "watch/bytecode.h"
 #include "watch/changes.h"
-#include "watch/scan.h"
+#include "watch/explain.h"
 #include "watch/uses.h"
 #include "watch/watcher.h"
 
@@ -54,6 +54,7 @@ static struct {
 	char *action_text, *settle_text, *mercy_text, *timeout_text, *snapshots_text, *broken_text,
 		*dry_run;
 	int is_verbose;
+	int dry_run_fd;
 
 	/* As they were understood. */
 	enum fr_action action;
@@ -102,6 +103,15 @@ static void opt_pattern(char *option, char *value, void *kind)
 	uwsgi_string_new_list(&fr.patterns, value)->custom = (uint64_t)(uintptr_t)kind;
 }
 
+/* The answer is for whoever asks; later, standard output may be a log file. */
+static void opt_dry_run(char *option, char *value, void *unused)
+{
+	(void)option;
+	(void)unused;
+	fr.dry_run = value;
+	fr.dry_run_fd = fcntl(1, F_DUPFD_CLOEXEC, 3);
+}
+
 static struct uwsgi_option options[] = {
 	{"fastreload-dir", required_argument, 0,
 	 "reload when a source file in this folder, or in one below it, changes (repeatable)",
@@ -136,7 +146,7 @@ static struct uwsgi_option options[] = {
 	 uwsgi_opt_true, &fr.is_verbose, 0},
 	{"fastreload-dry-run", required_argument, 0,
 	 "say whether a change of this path would count, and by which rule, and exit",
-	 uwsgi_opt_set_str, &fr.dry_run, 0},
+	 opt_dry_run, NULL, 0},
 	UWSGI_END_OF_OPTIONS
 };
 
@@ -260,82 +270,27 @@ static void find_own_files(void)
 	}
 }
 
-/* ---- --fastreload-dry-run ---- */
-
-static void print_verdict(const char *path, bool counts, const struct fr_verdict *verdict,
-			  const char *where)
-{
-	char text[1024];
-
-	fr_sentence_path(path, text, sizeof(text));
-	if (!verdict->pattern)
-		printf("%s: does not count: no pattern says that it does\n", text);
-	else
-		printf("%s: %s: %s\"%s\" (%s)\n", text, counts ? "counts" : "does not count",
-		       where, verdict->pattern, verdict->origin);
-}
-
-/* Walks down from the watched folder, as the scan does. */
-static void dry_run_below(const char *root, const char *relative)
-{
-	char path[PATH_MAX], folder[PATH_MAX];
-	struct fr_folder_facts facts;
-	struct fr_verdict verdict;
-
-	for (const char *slash = strchr(relative, '/'); slash; slash = strchr(slash + 1, '/')) {
-		snprintf(folder, sizeof(folder), "%.*s", (int)(slash - relative), relative);
-		if ((size_t)snprintf(path, sizeof(path), "%s/%s", root, folder) >= sizeof(path))
-			break;
-		fr_scan_facts(AT_FDCWD, path, &facts);
-		fr_rules_judge_folder(fr.rules, folder, &facts, &verdict);
-		if (!verdict.counts) {
-			print_verdict(relative, false, &verdict, "a folder on its way is left out by ");
-			return;
-		}
-	}
-	fr_rules_judge_file(fr.rules, relative, &verdict);
-	print_verdict(relative, verdict.counts, &verdict, "");
-}
-
-/* The absolute path of what may not exist (yet): its folder is resolved, as far as there is one. */
-static void absolute_path(const char *value, char *path, size_t size)
-{
-	char *copy = uwsgi_str((char *)value);
-	char *slash = strrchr(copy, '/');
-	char *folder;
-
-	if (slash)
-		*slash = '\0';
-	folder = realpath(!slash ? "." : slash == copy ? "/" : copy, NULL);
-	if (folder)
-		snprintf(path, size, "%s/%s", strcmp(folder, "/") == 0 ? "" : folder,
-			 slash ? slash + 1 : value);
-	else
-		snprintf(path, size, "%s%s%s", value[0] == '/' ? "" : uwsgi.cwd,
-			 value[0] == '/' ? "" : "/", value);
-	free(folder);
-	free(copy);
-}
-
 __attribute__((noreturn)) static void dry_run(void)
 {
 	struct uwsgi_string_list *usl;
 	char path[PATH_MAX], reason[256];
+	FILE *out = fdopen(fr.dry_run_fd, "w");
 	char *root;
 
-	absolute_path(fr.dry_run, path, sizeof(path));
+	if (!out)
+		out_of_memory();
+	fr_explain_absolute(fr.dry_run, path, sizeof(path));
 	uwsgi_foreach(usl, fr.dirs) {
-		size_t len;
-
 		if (fr_config_resolve_folder(usl->value, &root, reason, sizeof(reason)) < 0)
 			refuse("fastreload-dir", usl->value, reason);
-		len = strcmp(root, "/") == 0 ? 0 : strlen(root);
-		if (strncmp(path, root, len) == 0 && path[len] == '/') {
-			dry_run_below(root, path + len + 1);
+		if (fr_explain_path(fr.rules, root, path, out)) {
+			fclose(out);
 			exit(0);
 		}
+		free(root);
 	}
-	printf("%s: does not count: it is in no --fastreload-dir\n", path);
+	fprintf(out, "%s: does not count: it is in no --fastreload-dir\n", path);
+	fclose(out);
 	exit(0);
 }
 
@@ -394,7 +349,7 @@ static void add_folders(void)
 				refuse("fastreload-dir", usl->value, reason);
 			/* It was there when uWSGI started; to be without it is no reason to end what runs. */
 			path = uwsgi_malloc(PATH_MAX);
-			absolute_path(usl->value, path, PATH_MAX);
+			fr_explain_absolute(usl->value, path, PATH_MAX);
 			fr_log("\"%s\" %s; it is awaited\n", usl->value, reason);
 		}
 		if (fr_watcher_add_root(fr.watcher, path) < 0)
@@ -941,27 +896,6 @@ static void hijack_worker(void)
 		fr_loop_take_over();
 }
 
-/*
- * uwsgi_reload closes one descriptor after the other up to the limit of open files, which may be 2^30 in a container and take minutes
- * (core/master_utils.c, unbit/uwsgi#2299). The highest one that is open is enough; the next image reads the limit anew.
- */
-static void shorten_closing(void)
-{
-	DIR *dir = opendir("/proc/self/fd");
-	struct dirent *entry;
-	int highest = -1;
-
-	if (!dir)
-		return;
-	while ((entry = readdir(dir))) {
-		if (atoi(entry->d_name) > highest)
-			highest = atoi(entry->d_name);
-	}
-	closedir(dir);
-	if (highest > 0 && (unsigned long)highest + 1 < (unsigned long)uwsgi.max_fd)
-		uwsgi.max_fd = (unsigned long)highest + 1;
-}
-
 /* The last that runs in this image: after all workers have gone, and just before the exec if there is one. */
 static void master_cleanup(void)
 {
@@ -975,7 +909,7 @@ static void master_cleanup(void)
 	fd = fr_handover_leave(&fr.handover);
 	if (fd >= 0)
 		(void)fr_baseline_save(fr_watcher_tree(fr.watcher), fd);
-	shorten_closing();
+	fr_full_shorten_closing();
 	close(fr_watcher_fd(fr.watcher)); /* uWSGI was told to keep it, and close-on-exec may be lifted */
 }
 

@@ -5,6 +5,8 @@
  */
 #include <uwsgi.h>
 
+#include <dirent.h>
+
 #include "reload/slots.h"
 #include "reload/strategy.h"
 
@@ -27,6 +29,27 @@ static enum fr_progress progress(void)
 {
 	return !uwsgi_instance_is_reloading && fr_slots_are_replaced() ? FR_PROGRESS_DONE :
 									 FR_PROGRESS_RUNNING;
+}
+
+/*
+ * uwsgi_reload closes one descriptor after the other up to the limit of open files, which may be 2^30 in a container and take minutes
+ * (core/master_utils.c, unbit/uwsgi#2299). The highest one that is open is enough; the next image reads the limit anew.
+ */
+void fr_full_shorten_closing(void)
+{
+	DIR *dir = opendir("/proc/self/fd");
+	struct dirent *entry;
+	int highest = -1;
+
+	if (!dir)
+		return;
+	while ((entry = readdir(dir))) {
+		if (atoi(entry->d_name) > highest)
+			highest = atoi(entry->d_name);
+	}
+	closedir(dir);
+	if (highest > 0 && (unsigned long)highest + 1 < (unsigned long)uwsgi.max_fd)
+		uwsgi.max_fd = (unsigned long)highest + 1;
 }
 
 const struct fr_strategy fr_strategy_full = {

@@ -52,6 +52,9 @@ extern const struct fr_strategy fr_strategy_workers;
 extern const struct fr_strategy fr_strategy_chain;
 extern const struct fr_strategy fr_strategy_touch;
 
+/* Just before the exec of a full reload: makes uWSGI close only the descriptors that there are. */
+void fr_full_shorten_closing(void);
+
 /* For strategies that can always be started again. */
 bool fr_strategy_always(void);
 
