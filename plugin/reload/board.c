@@ -28,6 +28,17 @@ int fr_board_open(int len)
 	return 0;
 }
 
+/* Slot 0 is the master's, and has no worker. */
+void fr_board_want_apps(uint32_t apps)
+{
+	fr_board_set(&slots[0].apps, apps);
+}
+
+uint32_t fr_board_wanted_apps(void)
+{
+	return fr_board_get(&slots[0].apps);
+}
+
 struct fr_board_slot *fr_board_slot(int wid)
 {
 	return &slots[wid];

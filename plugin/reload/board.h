@@ -12,7 +12,7 @@
 
 struct fr_board_slot {
 	/* Written by the master, before the worker is forked or while it waits. */
-	uint32_t must_hold; /* a candidate: say so when loaded, and wait for the word to go */
+	uint32_t must_hold; /* a candidate: say so when loaded, and wait for the word to go (a worker may set it for itself) */
 	uint32_t may_go;    /* that word; a futex(2) */
 	uint32_t ticket;    /* goes up with each worker: one that was forked for another has come too late */
 
@@ -26,6 +26,10 @@ struct fr_board_slot {
 
 /* Makes a board for slots 1 to `slots`. Before the first fork. 0 or a negative errno. */
 int fr_board_open(int slots);
+
+/* How many applications a worker must have loaded to be of use; 0: not known. Written by the master. */
+void fr_board_want_apps(uint32_t apps);
+uint32_t fr_board_wanted_apps(void);
 
 /* The entry of a slot; valid for ever. */
 struct fr_board_slot *fr_board_slot(int wid);

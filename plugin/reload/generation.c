@@ -416,23 +416,27 @@ size_t fr_generation_resumed_at(void)
 }
 
 /*
- * Workers of the serving generation that are still loading may have read the old files already, and would leave their bytecode behind. They serve nothing, so
- * they begin again in place; uWSGI sees to that. Returns whether nobody serves at all: then that is all there is to do.
+ * Workers of the serving generation that are still loading may have read the old files already, and would leave their bytecode behind. They serve
+ * nothing, so they end; if others serve, until the new generation takes over from those. If nobody does, they begin again in place, which is uWSGI's doing and all
+ * there is to do: returns whether that is so.
  */
 static bool restart_loading(void)
 {
 	bool is_served = false;
 
+	for (int wid = 1; wid <= uwsgi.numproc; wid++)
+		is_served |= gen.slots[wid].state == SLOT_SERVING && uwsgi.workers[wid].accepting;
 	for (int wid = 1; wid <= uwsgi.numproc; wid++) {
 		struct uwsgi_worker *worker = &uwsgi.workers[wid];
 
-		if (gen.slots[wid].state != SLOT_SERVING)
-			continue;
-		is_served |= worker->accepting;
-		if (worker->accepting || worker->pid <= 0)
+		if (gen.slots[wid].state != SLOT_SERVING || worker->accepting || worker->pid <= 0)
 			continue;
 		worker->manage_next_request = 0; /* uWSGI's log then says what it is */
 		uwsgi_curse(wid, SIGKILL);
+		if (is_served) {
+			worker->cheaped = 1;
+			gen.slots[wid].state = SLOT_DOOMED;
+		}
 	}
 	return !is_served;
 }
@@ -741,6 +745,44 @@ static void end_mercy(int64_t now_ms)
 	}
 }
 
+static bool is_of_use(int wid)
+{
+	const struct fr_board_slot *slot = fr_board_slot(wid);
+
+	return gen.slots[wid].state == SLOT_SERVING && uwsgi.workers[wid].pid > 0 &&
+	       !uwsgi.workers[wid].cheaped && fr_board_get(&slot->is_loaded) &&
+	       fr_board_get(&slot->apps) >= gen.apps;
+}
+
+/*
+ * uWSGI respawns a worker that has crashed or had its time, and that one loads what is on the disk. If that is broken, it is left out: the others
+ * serve the last good code. If there are no others, it serves what it has.
+ */
+static void look_at_respawned(void)
+{
+	bool is_served = false;
+
+	for (int wid = 1; wid <= uwsgi.numproc; wid++)
+		is_served |= is_of_use(wid);
+	for (int wid = 1; wid <= uwsgi.numproc; wid++) {
+		const struct fr_board_slot *slot = fr_board_slot(wid);
+
+		if (gen.slots[wid].state != SLOT_SERVING || uwsgi.workers[wid].pid <= 0 ||
+		    !fr_board_get(&slot->is_loaded) || fr_board_get(&slot->apps) >= gen.apps ||
+		    !fr_board_get(&slot->must_hold) || fr_board_get(&slot->may_go))
+			continue;
+		if (!is_served) {
+			fr_board_go(wid);
+			continue;
+		}
+		uwsgi_log_verbose("[fastreload] worker %d was respawned, but the code on the disk does "
+				  "not load: it is left out until the next good save\n",
+				  wid);
+		uwsgi.workers[wid].cheaped = 1;
+		doom(wid);
+	}
+}
+
 /* The first generation is uWSGI's own doing: note what it has loaded as soon as one of its workers is there. */
 static void learn_apps(void)
 {
@@ -748,6 +790,7 @@ static void learn_apps(void)
 		if (gen.slots[wid].state == SLOT_SERVING)
 			gen.apps = fr_board_get(&fr_board_slot(wid)->apps);
 	}
+	fr_board_want_apps(gen.apps);
 }
 
 static int64_t next_look(void)
@@ -820,6 +863,7 @@ enum fr_generation_state fr_generation_step(int64_t now_ms, int64_t *ret_wake_ms
 	if (!gen.wanted)
 		return FR_GENERATION_IDLE;
 	learn_apps();
+	look_at_respawned();
 	if (gen.awaits_first && is_first_there()) {
 		gen.awaits_first = false;
 		gen.changed_len = 0;

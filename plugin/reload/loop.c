@@ -137,6 +137,8 @@ void fr_loop_take_over(void)
 	fr_broken_take_over();
 	slot = fr_board_slot(uwsgi.mywid);
 	fr_board_set(&slot->apps, (uint32_t)uwsgi_apps_cnt);
+	if ((uint32_t)uwsgi_apps_cnt < fr_board_wanted_apps())
+		slot->must_hold = 1; /* respawned while the code on the disk is broken: the master decides */
 	if (!fr_loop_is_usable()) {
 		fr_board_set(&slot->is_loaded, 1);
 		fr_wake_master();

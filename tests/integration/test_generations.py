@@ -28,6 +28,7 @@ from harness import (
     pss_kb,
 )
 from swapping import (
+    LOADED,
     NOT_RELOADED,
     SPAWNED,
     SWAP,
@@ -341,8 +342,23 @@ def test_saves_at_every_moment_of_a_load_leave_no_process_and_no_accident() -> N
         wait_whole(app, 3)
 
 
+def test_broken_code_is_not_served_by_first_workers_that_are_still_loading() -> None:
+    """One worker serves, the other one is still at it when the first save comes, and that is a broken one."""
+    files = {**LAYERED, "wsgi.py": "import time, uwsgi\n" + GOOD + "time.sleep(uwsgi.worker_id() == 2)\n"}
+    with Instance(files, workers=2) as app:
+        assert app.log.count(LOADED) == 1
+        app.save("settings.py", "raise RuntimeError('worst')\n")
+        app.wait(lambda: app.log.matching("RuntimeError: worst"), 10, "it is broken")
+        begun, statuses = time.monotonic(), collections.Counter()
+        while time.monotonic() - begun < 2.5:
+            statuses[app.get().status] += 1
+            time.sleep(0.005)
+        assert set(statuses) == {200}, f"{statuses}\n{app.log.tail()}"
+
+
 def test_code_broken_twice_differently_is_reported_twice_and_then_mended() -> None:
     with Instance(LAYERED) as app:
+        settle(app, 2)
         for number in range(4):
             app.save("settings.py", f"raise RuntimeError('broken {number}')\n")
             app.wait(lambda: app.log.matching(rf"broken {number}"), 15, "it is reported")
