@@ -496,8 +496,10 @@ static void preinit_apps(void)
 /* In each worker, before it loads the application. */
 static void post_fork(void)
 {
-	if (fr.watcher && uwsgi.mywid > 0)
-		fr_generation_enter_worker();
+	if (!fr.watcher || uwsgi.mywid <= 0)
+		return;
+	fr_generation_enter_worker();
+	fr_loop_begin_load();
 }
 
 /* Workers, mules, spoolers, gateways and daemons have no use for what is the master's, and uWSGI tells plugins of our kind of workers only. */
@@ -882,8 +884,10 @@ static void master_cycle(void)
 	if ((!has_more || is_overdue(now)) && !uwsgi_instance_is_reloading && !uwsgi_instance_is_dying)
 		has_more = decide(now);
 	progress = fr_reload_step(now, reasons & FR_WAKE_WORKER, &times, &reload_wake_ms);
-	if (progress == FR_PROGRESS_DONE)
+	if (progress == FR_PROGRESS_DONE) {
 		say_outcome(&times);
+		look_for_side_effects();
+	}
 	else if (progress == FR_PROGRESS_FAILED)
 		say_failure();
 	fr_wake_at(next_wake(now, has_more, reload_wake_ms));

@@ -44,15 +44,28 @@ struct fr_board_slot *fr_board_slot(int wid)
 	return &slots[wid];
 }
 
-void fr_board_clear(int wid, bool must_hold)
+static void wipe(struct fr_board_slot *slot, bool is_ours)
 {
-	struct fr_board_slot *slot = &slots[wid];
 	uint64_t count;
 
-	*slot = (struct fr_board_slot){
-		.must_hold = must_hold, .ticket = slot->ticket + 1, .leave_fd = slot->leave_fd};
+	*slot = (struct fr_board_slot){.must_hold = is_ours,
+				       .is_ours = is_ours,
+				       .ticket = slot->ticket + 1,
+				       .leave_fd = slot->leave_fd};
 	if (read(slot->leave_fd, &count, sizeof(count)) < 0)
 		return; /* EAGAIN: nobody told the last one to leave */
+}
+
+void fr_board_clear(int wid)
+{
+	wipe(&slots[wid], true);
+}
+
+void fr_board_enter(int wid)
+{
+	if (!slots[wid].is_ours)
+		wipe(&slots[wid], false);
+	slots[wid].is_ours = 0;
 }
 
 /* The order matters: whoever is woken finds the flag. */

@@ -14,6 +14,7 @@ struct fr_board_slot {
 	/* Written by the master, before the worker is forked or while it waits. */
 	uint32_t must_hold; /* a candidate: say so when loaded, and wait for the word to go (a worker may set it for itself) */
 	uint32_t may_go;    /* that word; a futex(2) */
+	uint32_t is_ours;   /* the next worker in this slot is a candidate, not one that uWSGI respawns */
 	uint32_t ticket;    /* goes up with each worker: one that was forked for another has come too late */
 
 	/* Written by the worker. */
@@ -34,8 +35,11 @@ uint32_t fr_board_wanted_apps(void);
 /* The entry of a slot; valid for ever. */
 struct fr_board_slot *fr_board_slot(int wid);
 
-/* Master: a new worker is about to be forked into the slot. */
-void fr_board_clear(int wid, bool must_hold);
+/* Master: a candidate is about to be forked into the slot. */
+void fr_board_clear(int wid);
+
+/* Worker, before it loads: if it is no candidate, what its predecessor has left is wiped away. */
+void fr_board_enter(int wid);
 
 /* Master: the worker takes up no more connections, and ends when it has answered those that it has. Wakes all its threads. */
 void fr_board_leave(int wid);

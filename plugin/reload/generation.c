@@ -3,7 +3,7 @@
  */
 #include <uwsgi.h>
 
-#include <sys/mman.h>
+#include <sys/resource.h>
 
 #include "reload/board.h"
 #include "reload/generation.h"
@@ -18,11 +18,17 @@ extern struct uwsgi_server uwsgi;
 /* One generation serves, one loads, and the others may still be leaving, each with its slow request. */
 #define FR_GENERATIONS 4
 
+/* What an order for the nursery has room for, with a few left. */
+#define FR_GENERATION_MAX_WORKERS 60
+
 /* With more changed files than this, it does not matter any more which they are: everything is loaded from the beginning. */
 #define FR_GENERATION_NAMED 100
 
 /* A candidate that somebody else kills (the kernel, short of memory; a person) says nothing about the code: try again this often. */
 #define FR_GENERATION_RETRIES 3
+
+/* Longest that a process which is already forked may wait for its first moment on a processor, where that matters. */
+#define FR_GENERATION_UNBORN_MS 50
 
 /* While the old workers are asked to accept no more: they answer within microseconds, and wake us; this is for the one that is being scheduled away. */
 #define FR_GENERATION_SWITCH_LOOK_MS 1
@@ -48,6 +54,7 @@ static struct {
 	size_t changed_len;
 	bool awaits_first;  /* the first generation was loading when something changed, and loads again */
 	bool must_start;    /* candidates are wanted, and wait for slots to become free */
+	bool was_loaded;    /* all candidates were, in the last turn */
 	bool is_switching;  /* the old ones have been told to accept no more; the new ones wait for that */
 	int retries;
 	int failed_wid; /* whose output explains the failure; 0: none */
@@ -89,6 +96,15 @@ static const char *refusal_without_lazy_apps(void)
 	return has_option(shared) ? "shared-import loads modules in the master" : NULL;
 }
 
+/* uWSGI opens two for each slot, and we one; the rest is for what there is anyway, and the application. */
+static bool has_descriptors(void)
+{
+	struct rlimit limit;
+
+	return getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur == RLIM_INFINITY ||
+	       limit.rlim_cur > (rlim_t)all_slots(uwsgi.numproc) * 3 + 128;
+}
+
 const char *fr_generation_refusal(void)
 {
 	if (!uwsgi.sockets || uwsgi.numproc < 1 || uwsgi.command_mode)
@@ -101,6 +117,14 @@ const char *fr_generation_refusal(void)
 		return "cheap and idle stop and start all workers";
 	if (!fr_loop_is_usable())
 		return "the workers run another loop than uWSGI's simple one";
+	for (struct uwsgi_socket *sock = uwsgi.sockets; sock; sock = sock->next) {
+		if (sock->proto_name && strcmp(sock->proto_name, "http11") == 0)
+			return "http11-socket keeps connections open in its workers";
+	}
+	if (uwsgi.numproc > FR_GENERATION_MAX_WORKERS)
+		return "there are more than 60 workers";
+	if (!has_descriptors())
+		return "the limit of open files is too low for more workers";
 	if (uwsgi.map_socket)
 		return "map-socket ties sockets to the numbers of workers";
 	return uwsgi.lazy_apps ? NULL : refusal_without_lazy_apps();
@@ -241,16 +265,9 @@ bool fr_generation_was_lazy(void)
 
 /* ---- candidates ---- */
 
-/*
- * uwsgi_respawn_worker has returned in the child. Until uwsgi_worker_run sets its own handlers, those of the master are in force, and they
- * would signal all workers; a candidate that is told to end before it serves just ends.
- */
+/* uwsgi_respawn_worker has returned in the child. */
 __attribute__((noreturn)) static void become_worker(int wid)
 {
-	static const int signals[] = {SIGHUP, SIGINT, SIGTERM, SIGQUIT};
-
-	for (size_t i = 0; i < sizeof(signals) / sizeof(*signals); i++)
-		signal(signals[i], SIG_DFL);
 	fr_output_redirect(wid);
 	uwsgi_run();
 	_exit(1);
@@ -258,7 +275,7 @@ __attribute__((noreturn)) static void become_worker(int wid)
 
 static void spawn(int wid, int64_t now_ms)
 {
-	fr_board_clear(wid, true);
+	fr_board_clear(wid);
 	fr_output_begin(wid);
 	uwsgi.workers[wid].apps_cnt = 0;
 	if (uwsgi_respawn_worker(wid))
@@ -275,6 +292,7 @@ static void doom(int wid)
 	if (uwsgi.workers[wid].pid > 0)
 		uwsgi_curse(wid, SIGKILL);
 	gen.slots[wid].state = SLOT_DOOMED;
+	gen.slots[wid].until_ms = 0;
 }
 
 /* Shows what the one has printed that explains why; what the others have printed is the same. */
@@ -325,7 +343,7 @@ static bool let_nursery_load(const int *wids, int64_t now_ms)
 	for (int i = 0; i < gen.wanted; i++) {
 		int wid = wids[i];
 
-		fr_board_clear(wid, true);
+		fr_board_clear(wid);
 		uwsgi.workers[wid].apps_cnt = 0;
 		uwsgi.workers[wid].pid = 0;
 		gen.slots[wid] = (struct slot){.state = SLOT_LOADING,
@@ -342,11 +360,12 @@ static bool let_nursery_load(const int *wids, int64_t now_ms)
 
 static void spawn_candidates(int64_t now_ms)
 {
-	int wids[64 + 1], len = 0;
+	int wids[FR_GENERATION_MAX_WORKERS], len = 0;
 
 	if (count(SLOT_FREE) < gen.wanted || (gen.has_nursery && fr_nursery_is_busy()))
 		return;
 	gen.must_start = false;
+	gen.was_loaded = false;
 	for (int wid = 1; len < gen.wanted && wid <= uwsgi.numproc; wid++) {
 		if (gen.slots[wid].state != SLOT_FREE)
 			continue;
@@ -508,12 +527,20 @@ static void describe_death(int status)
 			 "a new worker exited with code %d while it loaded", WEXITSTATUS(status));
 }
 
-static bool has_ended(int wid, int *ret_status)
+static bool has_ended(int wid, int64_t now_ms, int *ret_status)
 {
 	struct uwsgi_worker *worker = &uwsgi.workers[wid];
 
 	*ret_status = -1;
 	if (gen.slots[wid].is_unborn && fr_nursery_is_busy())
+		return false;
+	if (gen.slots[wid].is_unborn && gen.slots[wid].state == SLOT_DOOMED) {
+		/* Its loader has been killed: one that was forked at that moment has not begun to run, and ends when it does. */
+		gen.slots[wid].until_ms = now_ms + FR_GENERATION_UNBORN_MS;
+		gen.slots[wid].is_unborn = false;
+	}
+	if (gen.slots[wid].state == SLOT_DOOMED && worker->pid <= 0 &&
+	    now_ms < gen.slots[wid].until_ms)
 		return false;
 	gen.slots[wid].is_unborn = false;
 	if (gen.slots[wid].state == SLOT_DOOMED && worker->pid > 0)
@@ -527,7 +554,7 @@ static bool has_ended(int wid, int *ret_status)
  * Reaps what is not serving, before uWSGI does: it would log each planned end like an accident. Returns the slot of a candidate that has
  * died, or 0; *ret_status says of what.
  */
-static int reap(int *ret_status)
+static int reap(int64_t now_ms, int *ret_status)
 {
 	int died_wid = 0;
 	int status;
@@ -536,7 +563,7 @@ static int reap(int *ret_status)
 		enum slot_state state = gen.slots[wid].state;
 
 		if (state == SLOT_FREE || state == SLOT_SERVING || state == SLOT_RESERVED ||
-		    !has_ended(wid, &status))
+		    !has_ended(wid, now_ms, &status))
 			continue;
 		uwsgi.workers[wid].cursed_at = 0;
 		uwsgi.workers[wid].no_mercy_at = 0;
@@ -554,9 +581,11 @@ static bool fail(int64_t now_ms, int died_wid, int status)
 {
 	gen.failed_wid = died_wid;
 	doom_candidates(died_wid);
-	if (status >= 0 && WIFSIGNALED(status) &&
-	    (WTERMSIG(status) == SIGKILL || WTERMSIG(status) == SIGTERM) &&
+	if ((status < 0 || (WIFSIGNALED(status) && (WTERMSIG(status) == SIGKILL ||
+						   WTERMSIG(status) == SIGTERM))) &&
 	    gen.retries++ < FR_GENERATION_RETRIES) {
+		if (gen.has_nursery)
+			fr_nursery_forget(); /* if it is the code, a load from the beginning shows it */
 		gen.must_start = true;
 		spawn_candidates(now_ms);
 		return false;
@@ -668,8 +697,10 @@ static void begin_switch(int64_t now_ms)
 			worker->cheaped = 1;
 			gen.slots[wid] = (struct slot){.state = SLOT_LEAVING,
 						       .until_ms = now_ms + gen.mercy_ms};
-			if (worker->pid > 0)
+			if (worker->pid > 0 && worker->accepting)
 				fr_board_leave(wid);
+			else if (worker->pid > 0)
+				doom(wid); /* just respawned, and not there yet: it serves nothing */
 		} else if (gen.slots[wid].state == SLOT_LOADING) {
 			worker->cheaped = 0;
 			gen.slots[wid].state = SLOT_SERVING;
@@ -688,7 +719,7 @@ static void begin_switch(int64_t now_ms)
 static bool have_old_let_go(void)
 {
 	for (int wid = 1; wid <= uwsgi.numproc; wid++) {
-		if (gen.slots[wid].state == SLOT_LEAVING &&
+		if (gen.slots[wid].state == SLOT_LEAVING && uwsgi.workers[wid].pid > 0 &&
 		    fr_board_get(&fr_board_slot(wid)->accepting) > 0)
 			return false;
 	}
@@ -848,8 +879,13 @@ static enum fr_generation_state follow_candidates(int64_t now_ms, int died_wid, 
 		doom_candidates(gen.failed_wid);
 		return FR_GENERATION_FAILED;
 	}
-	if (are_all_loaded())
-		begin_switch(now_ms);
+	if (are_all_loaded()) {
+		/* A save between the moments at which two of them read the file has been noted by the next turn, and held this load. */
+		if (!gen.has_nursery && !gen.was_loaded)
+			gen.was_loaded = true;
+		else
+			begin_switch(now_ms);
+	}
 	return FR_GENERATION_LOADING;
 }
 
@@ -871,7 +907,7 @@ enum fr_generation_state fr_generation_step(int64_t now_ms, int64_t *ret_wake_ms
 		return FR_GENERATION_SWAPPED;
 	}
 	fr_output_drain();
-	died_wid = reap(&status);
+	died_wid = reap(now_ms, &status);
 	end_mercy(now_ms);
 	if (uwsgi_instance_is_dying || uwsgi_instance_is_reloading) {
 		wind_up();
@@ -889,6 +925,6 @@ enum fr_generation_state fr_generation_step(int64_t now_ms, int64_t *ret_wake_ms
 			return FR_GENERATION_LOADING;
 		}
 	}
-	*ret_wake_ms = next_look();
+	*ret_wake_ms = gen.was_loaded && count(SLOT_LOADING) > 0 ? now_ms : next_look();
 	return state;
 }

@@ -5,6 +5,7 @@
 
 #include "reload/board.h"
 #include "reload/loader.h"
+#include "reload/loop.h"
 #include "reload/output.h"
 #include "reload/python.h"
 #include "watch/bytecode.h"
@@ -18,6 +19,7 @@ static struct fr_order order;
 static struct {
 	struct fr_uses *uses;
 	int talk, ice;		     /* ice: -1 once a copy has it */
+	bool is_loading;	     /* the application's code is running */
 	uint8_t fds_at_start[8192 / 8]; /* a bit for each descriptor that was open */
 
 	/* Copies of what stands in the slot, since the last freeze. */
@@ -300,14 +302,16 @@ static int freeze(void)
 /* The rest of a worker's life is uWSGI's. */
 __attribute__((noreturn)) static void become_worker(int wid, uint32_t ticket)
 {
+	loader.is_loading = false;
 	if (fr_board_get(&fr_board_slot(wid)->ticket) != ticket)
-		_exit(0); /* the master has given this load up */
+		_exit(0);
 	uwsgi.workers[wid].pid = getpid();
 	uwsgi.workers[wid].cheaped = 1;
 	close(loader.talk);
 	if (loader.ice >= 0)
 		close(loader.ice);
 	restore_rows(wid, 0);
+	fr_loop_adopt_orphans();
 	uwsgi.lazy_apps = 0; /* what there is to load has been loaded */
 	uwsgi_run();
 	_exit(1);
@@ -318,10 +322,11 @@ static void fork_workers(void)
 {
 	for (uint32_t i = 0; i < order.wids_len; i++) {
 		int wid = order.wids[i];
-		uint32_t ticket = fr_board_get(&fr_board_slot(wid)->ticket);
 
+		if (fr_board_get(&fr_board_slot(wid)->ticket) != order.tickets[i])
+			_exit(0); /* the master has given this load up */
 		if (uwsgi_respawn_worker(wid))
-			become_worker(wid, ticket);
+			become_worker(wid, order.tickets[i]);
 		uwsgi.workers[wid].cheaped = 1; /* if it dies now, nobody respawns it */
 		if (uwsgi.workers[wid].pid <= 0)
 			_exit(1);
@@ -340,9 +345,23 @@ static void keep_what_is_loaded(void)
 	stay_frozen(false);
 }
 
+/* exit() in the application's code, or in uWSGI's when it is not content with it. What is registered to run then is the application's, half loaded. */
+static void report_exit(int code, void *unused)
+{
+	struct fr_report report = {.kind = FR_REPORT_EXIT, .pid = getpid(), .uses = (uint32_t)code};
+
+	(void)unused;
+	if (!loader.is_loading)
+		return;
+	(void)send(loader.talk, &report, sizeof(report), MSG_NOSIGNAL);
+	_exit(code);
+}
+
 __attribute__((noreturn)) static void finish(void)
 {
 	const char *reason;
+
+	loader.is_loading = false;
 
 	fr_python_end_load();
 	if ((uint32_t)uwsgi_apps_cnt < order.apps) {
@@ -409,6 +428,8 @@ void fr_loader_run(const struct fr_loader_setup *given, const struct fr_order *f
 	note_files_of_options();
 	if (fr_python_note_uses(loader.uses) && order.text[0] && setup->may_freeze)
 		(void)fr_python_freeze_before(order.text, freeze);
+	loader.is_loading = true;
+	(void)on_exit(report_exit, NULL);
 	uwsgi_init_all_apps();
 	finish();
 }

@@ -20,6 +20,7 @@ struct fr_uses_hooks;
 struct fr_order {
 	uint32_t wids_len;
 	int32_t wids[FR_LOADER_MAX_WIDS];
+	uint32_t tickets[FR_LOADER_MAX_WIDS]; /* the slots' when it was given: with others it has come too late */
 	uint32_t apps;		   /* with fewer applications it has failed */
 	uint32_t paths_len;	   /* paths behind each other in text, each with its NUL */
 	char text[FR_LOADER_TEXT]; /* first the source to freeze before, or "", then all that changed; only what is used is sent */
@@ -38,6 +39,7 @@ enum fr_report_kind {
 	FR_REPORT_BORN,	      /* all workers are there */
 	FR_REPORT_NO_APP,     /* the application did not load */
 	FR_REPORT_UNSUITABLE, /* its workers cannot be forked from one process; see reason */
+	FR_REPORT_EXIT,	      /* the application has called exit() while it was loaded, with the code in `uses` */
 	FR_REPORT_NOT_FROZEN, /* nothing could be frozen; see reason. The load goes on */
 	/* On FR_FD_ICE. */
 	FR_REPORT_FROZEN, /* process `pid` waits, and has read `uses` files so far */

@@ -3,6 +3,7 @@
  */
 #include <uwsgi.h>
 
+#include <sys/prctl.h>
 #include <sys/resource.h>
 
 #include "reload/board.h"
@@ -19,6 +20,40 @@ extern struct uwsgi_server uwsgi;
 #define FR_LOOP_HAS_STOP_PIPE (UWSGI_VERSION_BASE > 2 || UWSGI_VERSION_MAJOR > 0 || UWSGI_VERSION_MINOR >= 27)
 
 static struct fr_board_slot *slot;
+static bool is_orphan_to_be_killed;
+static bool is_loading;
+
+void fr_loop_adopt_orphans(void)
+{
+	is_orphan_to_be_killed = uwsgi.no_orphans;
+	uwsgi.no_orphans = 0;
+}
+
+/*
+ * uWSGI gives up a candidate by exit(), and Python's part of that may wait for ever for what is half loaded (seen with a second
+ * application that fails, on 2.0.21).
+ */
+static void exit_at_once(int code, void *unused)
+{
+	(void)unused;
+	if (is_loading)
+		_exit(code);
+}
+
+/*
+ * uWSGI's own handlers come with uwsgi_worker_run, after a lazy application has been loaded. Until then those of the master are in force, which
+ * signal all workers, and do not end this one.
+ */
+void fr_loop_begin_load(void)
+{
+	static const int signals[] = {SIGHUP, SIGINT, SIGTERM, SIGQUIT};
+
+	for (size_t i = 0; i < sizeof(signals) / sizeof(*signals); i++)
+		signal(signals[i], SIG_DFL);
+	is_loading = true;
+	(void)on_exit(exit_at_once, NULL);
+	fr_board_enter(uwsgi.mywid);
+}
 
 bool fr_loop_is_usable(void)
 {
@@ -104,6 +139,8 @@ static void run(void)
 	fr_board_set(&slot->is_loaded, 1);
 	fr_wake_master();
 	if (!fr_board_get(&slot->must_hold) || fr_board_hold(uwsgi.mywid)) {
+		if (is_orphan_to_be_killed && getppid() == uwsgi.workers[0].pid)
+			(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
 		uwsgi_loop_cores_run(run_core);
 		join_threads();
 	}
@@ -133,6 +170,7 @@ static void leave_on_signal(int signal_number)
 
 void fr_loop_take_over(void)
 {
+	is_loading = false;
 	fr_output_restore();
 	fr_broken_take_over();
 	slot = fr_board_slot(uwsgi.mywid);

@@ -16,6 +16,15 @@ bool fr_loop_is_usable(void);
 /* In the starting process: makes it known to uWSGI under a name. */
 void fr_loop_register(void);
 
+/*
+ * In a worker that is another process's child for a moment: with no-orphans, uWSGI would let it be killed when that one ends (prctl(2),
+ * PR_SET_PDEATHSIG). This puts that off until the worker is the master's.
+ */
+void fr_loop_adopt_orphans(void);
+
+/* In a worker, before it loads: what is in the way of it ending at once is taken away, until it accepts. */
+void fr_loop_begin_load(void);
+
 /* In a worker, just before it accepts (hijack_worker): uWSGI is to use this loop. */
 void fr_loop_take_over(void);
 

@@ -8,6 +8,7 @@
 
 #include <sys/prctl.h>
 
+#include "reload/board.h"
 #include "reload/loader.h"
 #include "reload/nursery.h"
 #include "reload/output.h"
@@ -39,6 +40,7 @@ static struct {
 	int ours[2];	 /* our ends of FR_FD_TALK and FR_FD_ICE; -1: closed */
 	int theirs[2];	 /* the other ends, until the loader has them */
 	int asked;	 /* the place of the frozen process that was asked to go on; -1: none */
+	int exit_code;	 /* as the loader has said; -1: it has not */
 	uint32_t resumed_at;
 	struct fr_order order;
 	char reason[160];
@@ -202,7 +204,7 @@ size_t fr_nursery_resumed_at(void)
 
 bool fr_nursery_is_busy(void)
 {
-	return nursery.is_loading || nursery.loader > 0;
+	return nursery.is_loading || nursery.loader > 0 || nursery.ours[FR_FD_TALK] >= 0;
 }
 
 void fr_nursery_close_in_child(void)
@@ -224,8 +226,10 @@ static bool write_order(const struct fr_nursery_order *wanted)
 	size_t used;
 
 	order->wids_len = (uint32_t)wanted->wids_len;
-	for (int i = 0; i < wanted->wids_len; i++)
+	for (int i = 0; i < wanted->wids_len; i++) {
 		order->wids[i] = wanted->wids[i];
+		order->tickets[i] = fr_board_get(&fr_board_slot(wanted->wids[i])->ticket);
+	}
 	order->apps = wanted->apps;
 	order->paths_len = 1;
 	snprintf(order->text, sizeof(order->text), "%s", wanted->wanted ? wanted->wanted : "");
@@ -355,6 +359,7 @@ int fr_nursery_start(const struct fr_nursery_order *order)
 	nursery.loader = 0;
 	nursery.asked = -1;
 	nursery.resumed_at = 0;
+	nursery.exit_code = -1;
 	nursery.reason[0] = '\0';
 	nursery.loads++;
 	for (int i = 0; i < nursery.frozen_len; i++)
@@ -368,13 +373,13 @@ int fr_nursery_start(const struct fr_nursery_order *order)
 	return error;
 }
 
+/* It may not have named itself yet; it is killed as soon as it does, and until its socket closes this is not over. */
 void fr_nursery_stop(void)
 {
 	if (nursery.loader > 0 && nursery.is_loading)
 		(void)kill(nursery.loader, SIGKILL);
 	nursery.is_loading = false;
 	nursery.asked = -1;
-	close_watched(&nursery.ours[FR_FD_TALK]);
 	close_watched(&nursery.ours[FR_FD_ICE]);
 	close_theirs();
 }
@@ -383,6 +388,8 @@ void fr_nursery_stop(void)
 static void note_resumed(pid_t pid)
 {
 	note_loader(pid);
+	if (!nursery.is_loading)
+		(void)kill(pid, SIGKILL); /* it was given up meanwhile */
 	if (nursery.asked >= 0) {
 		nursery.frozen[nursery.asked].last_use = nursery.loads;
 		nursery.resumed_at = nursery.frozen[nursery.asked].uses;
@@ -408,6 +415,9 @@ static enum fr_nursery_state hear_loader(void)
 		case FR_REPORT_UNSUITABLE:
 			keep_reason(&report);
 			return FR_NURSERY_UNSUITABLE;
+		case FR_REPORT_EXIT:
+			nursery.exit_code = (int)report.uses;
+			break;
 		case FR_REPORT_NOT_FROZEN:
 			keep_reason(&report);
 			break;
@@ -436,31 +446,42 @@ static void hear_frozen(void)
 	}
 }
 
-/* The loader may be our child, or a frozen process's; uWSGI's loop may have reaped it before us. */
-static void reap_loader(int *ret_status)
+/* The loader may be our child, or a frozen process's; uWSGI's loop may have reaped it before us. Returns whether it has just ended. */
+static bool reap_loader(int *ret_status)
 {
-	if (nursery.loader <= 0)
-		return;
-	if (waitpid(nursery.loader, ret_status, WNOHANG) == nursery.loader ||
-	    kill(nursery.loader, 0) < 0) {
-		nursery.loader = 0;
-		fr_wake_follow_other(FR_WAKE_LOADER, 0);
-	}
+	if (nursery.loader <= 0 ||
+	    (waitpid(nursery.loader, ret_status, WNOHANG) != nursery.loader &&
+	     kill(nursery.loader, 0) == 0))
+		return false;
+	nursery.loader = 0;
+	fr_wake_follow_other(FR_WAKE_LOADER, 0);
+	return true;
 }
 
+/* What it said before it ended is still to be heard; then there is nothing more to come. */
 enum fr_nursery_state fr_nursery_step(int *ret_status)
 {
-	enum fr_nursery_state state = FR_NURSERY_IDLE;
+	enum fr_nursery_state state = FR_NURSERY_LOADING;
+	bool has_ended;
 
 	*ret_status = -1;
 	hear_frozen();
 	hear_ice();
-	if (nursery.is_loading)
+	has_ended = reap_loader(ret_status);
+	if (nursery.ours[FR_FD_TALK] >= 0)
 		state = hear_loader();
-	reap_loader(ret_status);
-	if (state == FR_NURSERY_FAILED && nursery.loader > 0)
-		return FR_NURSERY_LOADING; /* it is just ending: its status tells why */
-	if (state != FR_NURSERY_LOADING && state != FR_NURSERY_IDLE) {
+	if (state == FR_NURSERY_LOADING && has_ended)
+		state = FR_NURSERY_FAILED;
+	if (state == FR_NURSERY_FAILED && nursery.loader > 0 && nursery.is_loading)
+		state = FR_NURSERY_LOADING; /* it is just ending: its status tells why */
+	if (nursery.exit_code >= 0)
+		*ret_status = nursery.exit_code << 8; /* as waitpid(2) has it */
+	if (!nursery.is_loading) {
+		if (state == FR_NURSERY_FAILED)
+			close_watched(&nursery.ours[FR_FD_TALK]);
+		return FR_NURSERY_IDLE;
+	}
+	if (state != FR_NURSERY_LOADING) {
 		nursery.is_loading = false;
 		close_watched(&nursery.ours[FR_FD_TALK]);
 	}
