@@ -307,7 +307,7 @@ static void take_note(void *ctx, const char *path, enum fr_hint hint)
 
 	(void)ctx;
 	fr_batch_note(fr.batch, path, translated[hint], now_ms());
-	fr_reload_hold();
+	fr_reload_hold(now_ms());
 }
 
 static void take_trouble(void *ctx, const char *path, int error)
@@ -593,7 +593,7 @@ static void enter_loop(void)
  */
 static void keep_alive(void)
 {
-	if (uwsgi.need_app && fr_slots_are_serving() && fr_slots_have_app())
+	if (uwsgi.need_app && fr_slots_have_app())
 		uwsgi.need_app = 0;
 }
 
@@ -813,7 +813,7 @@ static bool decide(int64_t now)
 	fr_batch_set_settle(fr.batch, settle_time());
 	deadline = fr_batch_deadline_ms(fr.batch);
 	if (!fr_changes_is_open(&fr.changes)) {
-		if (deadline < 0 || deadline > now || fr_reload_must_wait())
+		if (deadline < 0 || deadline > now || fr_reload_must_wait(now))
 			return false;
 		fr.changes_event_ms = fr_batch_first_ms(fr.batch);
 		len = fr_batch_take(fr.batch, &items, &fr.must_rescan);
@@ -839,7 +839,7 @@ static int64_t next_wake(int64_t now, bool has_more, int64_t reload_wake_ms)
 {
 	bool is_ending = uwsgi_instance_is_reloading || uwsgi_instance_is_dying;
 	int64_t deadline =
-		is_ending || fr_reload_must_wait() ? -1 : fr_batch_deadline_ms(fr.batch);
+		is_ending || fr_reload_must_wait(now) ? -1 : fr_batch_deadline_ms(fr.batch);
 
 	if (has_more)
 		return 0;

@@ -3,6 +3,8 @@
  */
 #include <uwsgi.h>
 
+#include <sys/prctl.h>
+
 #include "reload/board.h"
 #include "reload/loader.h"
 #include "reload/loop.h"
@@ -18,6 +20,7 @@ static struct fr_order order;
 
 static struct {
 	struct fr_uses *uses;
+	char name[16]; /* of a process that is none of this file's: uWSGI's */
 	int talk, ice;		     /* ice: -1 once a copy has it */
 	bool is_loading;	     /* the application's code is running */
 	uint8_t fds_at_start[8192 / 8]; /* a bit for each descriptor that was open */
@@ -98,6 +101,12 @@ static const char *unsuitable(void)
 	if (!each_fd(is_shareable))
 		return "the application opens connections while it is loaded";
 	return NULL;
+}
+
+/* For ps(1) and top(1); 15 bytes at most. */
+static void name_process(const char *name)
+{
+	(void)prctl(PR_SET_NAME, name);
 }
 
 static void replace_fd(int fd, int with)
@@ -233,6 +242,7 @@ static void thaw(const int *fds, int fds_len)
 		replace_fd(sock->fd, fds[i]);
 		close(fds[i++]);
 	}
+	name_process(FR_LOADER_NAME);
 	take_slot();
 	restore_rows(setup->wid, (uint32_t)setup->wid);
 	*uwsgi.wsgi_req = loader.request;
@@ -248,6 +258,7 @@ static void stay_frozen(bool in_python)
 	int fds[FR_LOADER_MAX_FDS], fds_len;
 	struct sigaction before;
 
+	name_process(FR_LOADER_SNAPSHOT_NAME);
 	(void)sigaction(SIGCHLD, NULL, &before);
 	signal(SIGCHLD, SIG_IGN);
 	close(loader.talk);
@@ -302,6 +313,7 @@ static int freeze(void)
 /* The rest of a worker's life is uWSGI's. */
 __attribute__((noreturn)) static void become_worker(int wid, uint32_t ticket)
 {
+	name_process(loader.name);
 	loader.is_loading = false;
 	if (fr_board_get(&fr_board_slot(wid)->ticket) != ticket)
 		_exit(0);
@@ -418,6 +430,8 @@ void fr_loader_run(const struct fr_loader_setup *given, const struct fr_order *f
 	order = *first;
 	loader.talk = fds[FR_FD_TALK];
 	loader.ice = fds[FR_FD_ICE];
+	(void)prctl(PR_GET_NAME, loader.name);
+	name_process(FR_LOADER_NAME);
 	reset_signals();
 	fr_output_redirect(order.wids[0]);
 	fr_python_after_fork();

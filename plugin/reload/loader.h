@@ -12,6 +12,10 @@
 
 struct fr_uses_hooks;
 
+/* As these processes are called in ps(1), beside the workers, which keep uWSGI's name. */
+#define FR_LOADER_NAME		"fastreload-load"
+#define FR_LOADER_SNAPSHOT_NAME "fastreload-snap"
+
 #define FR_LOADER_MAX_WIDS 64
 #define FR_LOADER_MAX_FDS  64
 #define FR_LOADER_TEXT	   (32 * 1024)

@@ -23,6 +23,9 @@ extern struct uwsgi_server uwsgi;
 /* Without pidfds nothing tells when a worker has ended: then look this often while a reload waits for it. */
 #define FR_RELOAD_DEATH_LOOK_MS 10
 
+/* For this long after the first change, newer ones start a load again. */
+#define FR_RELOAD_PATIENCE_MS 3000
+
 static const struct fr_strategy *const strategies[FR_ACTIONS] = {
 	[FR_ACTION_SWAP] = &fr_strategy_swap,
 	[FR_ACTION_RELOAD] = &fr_strategy_full,
@@ -80,9 +83,15 @@ void fr_reload_resume(const struct fr_reload_times *times)
 	reload.running = &fr_strategy_full;
 }
 
-void fr_reload_hold(void)
+/* Somebody writes all the time: what is being loaded now shall be seen, however old it is by then. */
+static bool is_impatient(int64_t now_ms)
 {
-	if (!reload.running || !reload.running->hold || reload.is_held)
+	return now_ms - reload.times.event_ms > FR_RELOAD_PATIENCE_MS;
+}
+
+void fr_reload_hold(int64_t now_ms)
+{
+	if (!reload.running || !reload.running->hold || reload.is_held || is_impatient(now_ms))
 		return;
 	reload.is_held = true;
 	reload.running->hold();
@@ -97,10 +106,11 @@ void fr_reload_release(int64_t now_ms)
 		reload.running->release(now_ms);
 }
 
-bool fr_reload_must_wait(void)
+bool fr_reload_must_wait(int64_t now_ms)
 {
-	return reload.running &&
-	       (!reload.running->is_restartable || !reload.running->is_restartable());
+	return reload.running && (!reload.running->is_restartable ||
+				  !reload.running->is_restartable() ||
+				  (!reload.is_held && is_impatient(now_ms)));
 }
 
 bool fr_reload_is_running(struct fr_reload_times *ret_times)

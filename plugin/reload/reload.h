@@ -31,13 +31,13 @@ int fr_reload_start(enum fr_action action, const struct fr_reload_request *reque
 void fr_reload_resume(const struct fr_reload_times *times);
 
 /* A file may have changed: what is being loaded may be outdated. Cheap, and does nothing twice. */
-void fr_reload_hold(void);
+void fr_reload_hold(int64_t now_ms);
 
 /* Nothing has changed after all: goes on. */
 void fr_reload_release(int64_t now_ms);
 
-/* Is one under way that newer changes have to wait for? */
-bool fr_reload_must_wait(void);
+/* Is one under way that newer changes have to wait for, by its kind, or because it has been outdated again and again for too long? */
+bool fr_reload_must_wait(int64_t now_ms);
 
 /* Is one under way? *ret_times (may be NULL) is filled if so. */
 bool fr_reload_is_running(struct fr_reload_times *ret_times);

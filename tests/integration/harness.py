@@ -277,9 +277,12 @@ class Server:
         return self.process.pid
 
     def worker_pids(self) -> list[int]:
-        """Returns the pids of the master's living children."""
+        """Returns the pids of the master's living children, without those that load or wait to load."""
         return [
-            pid for pid in children_of(self.master_pid) if process_state(pid) not in ("Z", "X", "")
+            pid
+            for pid in children_of(self.master_pid)
+            if process_state(pid) not in ("Z", "X", "")
+            and not process_name(pid).startswith("fastreload-")
         ]
 
     def fd_count(self) -> int:
@@ -289,6 +292,13 @@ class Server:
     def memory_kb(self) -> int:
         """Returns the master's resident memory."""
         return rss_kb(self.master_pid)
+
+
+def process_name(pid: int) -> str:
+    """Returns what a process calls itself, or nothing where there is none."""
+    with contextlib.suppress(OSError):
+        return Path(f"/proc/{pid}/comm").read_text().rstrip()
+    return ""
 
 
 def process_state(pid: int) -> str:
