@@ -441,6 +441,7 @@ LADDER: dict[str, tuple[Sequence[str], str, str]] = {
     "idle": (("idle = 3600",), "idle", "reload"),
     "async": (("async = 4",), "loop", "reload"),
     "map-socket": (("map-socket = 0:1,2",), "map-socket", "reload"),
+    "http11-socket": (("http11-socket = 127.0.0.1:0",), "http11-socket", "reload"),
     "mule": (("mule = true",), "mules", "reload"),
     "spooler": (("spooler = ../spool",), "spooler", "reload"),
     "lazy": (("lazy = true",), "lazy", "workers"),
