@@ -263,7 +263,6 @@ static void stay_frozen(bool in_python)
 	signal(SIGCHLD, SIG_IGN);
 	close(loader.talk);
 	let_go();
-	save_rows();
 	tell(loader.ice, FR_REPORT_FROZEN, "");
 	for (;;) {
 		const char *changed;
@@ -294,10 +293,12 @@ static int freeze(void)
 	pid_t pid = -1;
 
 	snprintf(before, sizeof(before), "%s", order.text);
-	if (reason)
+	if (reason) {
 		tell(loader.talk, FR_REPORT_NOT_FROZEN, reason);
-	else
+	} else {
+		save_rows(); /* here, because the slot is shared with the process that goes on at once */
 		pid = fr_python_fork();
+	}
 	if (pid == 0) {
 		stay_frozen(true);
 		if (strcmp(order.text, before) != 0 && order.text[0])

@@ -132,6 +132,18 @@ static void join_threads(void)
 		(void)pthread_join(uwsgi.workers[uwsgi.mywid].cores[core].thread_id, NULL);
 }
 
+/* What has been handed to an offload thread (a file that is being sent) is an accepted request, too. uWSGI's list is looked at from outside, without its knowledge. */
+static void wait_for_offloads(void)
+{
+	const struct timespec moment = {.tv_nsec = 5000000};
+
+	for (int i = 0; i < uwsgi.offload_threads; i++) {
+		while (__atomic_load_n(&uwsgi.offload_thread[i]->offload_requests_head,
+				       __ATOMIC_SEQ_CST))
+			(void)nanosleep(&moment, NULL);
+	}
+}
+
 static void run(void)
 {
 	struct uwsgi_worker *worker = &uwsgi.workers[uwsgi.mywid];
@@ -144,6 +156,7 @@ static void run(void)
 		uwsgi_loop_cores_run(run_core);
 		join_threads();
 	}
+	wait_for_offloads();
 	if (worker->shutdown_sockets)
 		uwsgi_shutdown_all_sockets();
 	/* What the interpreter does at its end should not keep the new workers from answering. */
