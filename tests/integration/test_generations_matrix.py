@@ -330,6 +330,7 @@ def test_what_applications_see_of_the_workers(lazy: Sequence[str]) -> None:
             assert {app.get("/?len(uwsgi.workers())").text for _ in range(9)} == {"3"}, number
 
 
+@pytest.mark.xfail(strict=True, reason="uwsgi.workers() shows the slots of the first generation (see README, Known problems)")
 def test_uwsgi_workers_names_those_who_serve() -> None:
     files = {"wsgi.py": "from parts.value import VALUE\n" + ANSWERING, "parts/value.py": apps.part("v0")}
     with Instance(files, workers=3) as app:
