@@ -137,6 +137,23 @@ START_TEST(test_only_caches_of_recent_sources_go_at_the_start)
 }
 END_TEST
 
+START_TEST(test_all_caches_beside_a_source_go_in_a_storm)
+{
+	make("pkg/__pycache__/views.cpython-311.pyc");
+	make("pkg/__pycache__/forms.cpython-311.pyc");
+	make("pkg/__pycache__/notes.txt");
+	fr_disk_mkdir(fr_disk_at(folder, "other/__pycache__"));
+	make("other/__pycache__/views.cpython-311.pyc");
+	fr_bytecode_drop_beside(fr_disk_at(folder, "pkg/views.py"));
+	ck_assert(!is_there("pkg/__pycache__/views.cpython-311.pyc"));
+	ck_assert(!is_there("pkg/__pycache__/forms.cpython-311.pyc"));
+	ck_assert(is_there("pkg/__pycache__/notes.txt"));
+	ck_assert(is_there("other/__pycache__/views.cpython-311.pyc"));
+	fr_bytecode_drop_beside(fr_disk_at(folder, "other/settings.ini"));
+	ck_assert(is_there("other/__pycache__/views.cpython-311.pyc"));
+}
+END_TEST
+
 Suite *fr_check_bytecode_suite(void)
 {
 	Suite *suite = suite_create("bytecode");
@@ -148,6 +165,7 @@ Suite *fr_check_bytecode_suite(void)
 	tcase_add_test(tcase, test_source_without_a_cache_is_fine);
 	tcase_add_test(tcase, test_prefix_of_the_environment_is_honoured);
 	tcase_add_test(tcase, test_path_that_is_too_long_is_left_alone);
+	tcase_add_test(tcase, test_all_caches_beside_a_source_go_in_a_storm);
 	tcase_add_test(tcase, test_only_caches_of_recent_sources_go_at_the_start);
 	suite_add_tcase(suite, tcase);
 	return suite;

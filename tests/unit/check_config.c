@@ -186,6 +186,33 @@ START_TEST(test_folder_that_cannot_be_read_is_refused_with_the_user)
 }
 END_TEST
 
+START_TEST(test_seconds_and_snapshots_are_whole_numbers_within_bounds)
+{
+	static const char *const bad[] = {"", "-1", "+1", " 1", "1 ", "1s", "1.5", "3601", "99999999999999999999"};
+	int64_t ms = -1;
+	int number = -1;
+
+	ck_assert_int_eq(fr_config_parse_seconds("1", &ms, error, sizeof(error)), 0);
+	ck_assert_int_eq(ms, 1000);
+	ck_assert_int_eq(fr_config_parse_seconds("3600", &ms, error, sizeof(error)), 0);
+	ck_assert_int_eq(ms, 3600000);
+	ck_assert_int_eq(fr_config_parse_seconds("0", &ms, error, sizeof(error)), -EINVAL);
+	ck_assert_int_eq(fr_config_parse_snapshots("0", &number, error, sizeof(error)), 0);
+	ck_assert_int_eq(number, 0);
+	ck_assert_int_eq(fr_config_parse_snapshots("16", &number, error, sizeof(error)), 0);
+	ck_assert_int_eq(number, 16);
+	ck_assert_int_eq(fr_config_parse_snapshots("17", &number, error, sizeof(error)), -EINVAL);
+	for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++) {
+		ck_assert_int_eq(fr_config_parse_seconds(bad[i], &ms, error, sizeof(error)), -EINVAL);
+		ck_assert_ptr_nonnull(strstr(error, "as in"));
+		ck_assert_int_eq(fr_config_parse_snapshots(bad[i], &number, error, sizeof(error)),
+				 -EINVAL);
+	}
+	ck_assert_int_eq(ms, 3600000);
+	ck_assert_int_eq(number, 16);
+}
+END_TEST
+
 Suite *fr_check_config_suite(void)
 {
 	Suite *suite = suite_create("config");
@@ -197,6 +224,7 @@ Suite *fr_check_config_suite(void)
 	tcase_add_test(tcase, test_bad_action_is_refused_with_a_sentence);
 	tcase_add_test(tcase, test_settle_takes_whole_milliseconds);
 	tcase_add_test(tcase, test_bad_settle_is_refused_with_a_sentence);
+	tcase_add_test(tcase, test_seconds_and_snapshots_are_whole_numbers_within_bounds);
 	tcase_add_test(tcase, test_sentence_is_cut_to_the_room_there_is);
 	tcase_add_test(tcase, test_folder_is_resolved);
 	tcase_add_test(tcase, test_bad_folder_is_refused_with_a_sentence);

@@ -1,0 +1,107 @@
+/*
+ * explain: what people are told about a path.
+ */
+#include <check.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "decide/rules.h"
+#include "disk.h"
+#include "watch/explain.h"
+
+static char *folder;
+static struct fr_rules *rules;
+static char said[4096];
+
+static void setup(void)
+{
+	folder = fr_disk_new();
+	ck_assert_int_eq(fr_rules_new(&rules), 0);
+}
+
+static void teardown(void)
+{
+	fr_rules_free(rules);
+	fr_disk_free(folder);
+}
+
+/* What is said about a path below the folder; NULL: it is not below root. */
+static const char *explain(const char *root, const char *path)
+{
+	FILE *out = fmemopen(said, sizeof(said), "w");
+	bool is_below = fr_explain_path(rules, root, path, out);
+
+	fclose(out);
+	return is_below ? said : NULL;
+}
+
+START_TEST(test_the_rule_that_decides_is_named)
+{
+	ck_assert_str_eq(explain("/srv", "/srv/app/views.py"),
+			 "app/views.py: counts: \"*.py\" (built-in source files)\n");
+	ck_assert_str_eq(explain("/srv", "/srv/app/data.json"),
+			 "app/data.json: does not count: no pattern says that it does\n");
+	ck_assert_ptr_nonnull(strstr(explain("/", "/srv/x.py"), "srv/x.py: counts"));
+}
+END_TEST
+
+START_TEST(test_a_folder_on_the_way_is_named)
+{
+	const char *text = explain("/srv", "/srv/node_modules/a/b.py");
+
+	ck_assert_ptr_nonnull(strstr(text, "does not count: a folder on its way is left out by"));
+	ck_assert_ptr_nonnull(strstr(text, "\"node_modules/\""));
+}
+END_TEST
+
+START_TEST(test_a_virtual_environment_is_looked_up_on_the_disk)
+{
+	fr_disk_mkdir(fr_disk_at(folder, "env"));
+	ck_assert_ptr_nonnull(strstr(explain(folder, fr_disk_at(folder, "env/x.py")), "counts: \"*.py\""));
+	fr_disk_write(fr_disk_at(folder, "env/pyvenv.cfg"), "");
+	ck_assert_ptr_nonnull(strstr(explain(folder, fr_disk_at(folder, "env/x.py")), "virtual environment"));
+}
+END_TEST
+
+START_TEST(test_a_path_elsewhere_is_not_explained)
+{
+	ck_assert_ptr_null(explain("/srv/app", "/srv/apple/x.py"));
+	ck_assert_ptr_null(explain("/srv/app", "/srv/app"));
+}
+END_TEST
+
+START_TEST(test_a_path_is_made_absolute_as_far_as_it_exists)
+{
+	char path[PATH_MAX], here[PATH_MAX];
+
+	fr_disk_mkdir(fr_disk_at(folder, "a"));
+	ck_assert_int_eq(chdir(folder), 0);
+	ck_assert_ptr_nonnull(getcwd(here, sizeof(here)));
+	ck_assert_str_eq(fr_explain_absolute("/x.py", path, sizeof(path)), "/x.py");
+	fr_explain_absolute("x.py", path, sizeof(path));
+	ck_assert_int_eq(strncmp(path, here, strlen(here)), 0);
+	ck_assert_str_eq(path + strlen(here), "/x.py");
+	fr_explain_absolute("a/../a/x.py", path, sizeof(path));
+	ck_assert_str_eq(path + strlen(here), "/a/x.py");
+	fr_explain_absolute("missing/x.py", path, sizeof(path));
+	ck_assert_str_eq(path + strlen(here), "/missing/x.py");
+	ck_assert_int_eq(chdir("/"), 0);
+}
+END_TEST
+
+Suite *fr_check_explain_suite(void)
+{
+	Suite *suite = suite_create("explain");
+	TCase *tcase = tcase_create("explain");
+
+	tcase_add_checked_fixture(tcase, setup, teardown);
+	tcase_add_test(tcase, test_the_rule_that_decides_is_named);
+	tcase_add_test(tcase, test_a_folder_on_the_way_is_named);
+	tcase_add_test(tcase, test_a_virtual_environment_is_looked_up_on_the_disk);
+	tcase_add_test(tcase, test_a_path_elsewhere_is_not_explained);
+	tcase_add_test(tcase, test_a_path_is_made_absolute_as_far_as_it_exists);
+	suite_add_tcase(suite, tcase);
+	return suite;
+}
