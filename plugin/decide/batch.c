@@ -7,6 +7,7 @@
 #include <sys/types.h>
 
 #include "decide/batch.h"
+#include "hash.h"
 
 #define FR_BATCH_FIRST_BUCKETS 64 /* a power of two */
 
@@ -58,19 +59,10 @@ void fr_batch_set_settle(struct fr_batch *batch, int64_t settle_ms)
 	batch->times.settle_ms = settle_ms;
 }
 
-static size_t hash_path(const char *path)
-{
-	uint64_t hash = 14695981039346656037ULL;
-
-	for (; *path; path++)
-		hash = (hash ^ (unsigned char)*path) * 1099511628211ULL;
-	return (size_t)(hash ^ hash >> 32);
-}
-
 /* The bucket of path, or the empty one where it would go. */
 static uint32_t *bucket_of(const struct fr_batch *batch, const char *path)
 {
-	size_t i = hash_path(path) & (batch->buckets_len - 1);
+	size_t i = fr_hash_place(fr_hash_text(FR_HASH_START, path), batch->buckets_len);
 
 	while (batch->buckets[i] && strcmp(batch->items[batch->buckets[i] - 1].path, path) != 0)
 		i = (i + 1) & (batch->buckets_len - 1);

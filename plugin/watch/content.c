@@ -9,6 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "hash.h"
 #include "watch/content.h"
 #include "watch/tree.h"
 
@@ -20,10 +21,10 @@ static int64_t to_ns(const struct timespec *time)
 	return (int64_t)time->tv_sec * 1000000000LL + time->tv_nsec;
 }
 
-/* FNV-1a, 64 bits: it guards against accidents, not against enemies, and 1 MiB takes it about a millisecond. */
+/* The largest that is read takes about a millisecond. */
 static int hash_all(int fd, uint64_t *ret_hash)
 {
-	uint64_t hash = 14695981039346656037ULL;
+	uint64_t hash = FR_HASH_START;
 	size_t total = 0;
 	unsigned char bytes[16384];
 	ssize_t len;
@@ -36,8 +37,7 @@ static int hash_all(int fd, uint64_t *ret_hash)
 		total += (size_t)len;
 		if (total > FR_CONTENT_MAX_BYTES)
 			return -EFBIG;
-		for (ssize_t i = 0; i < len; i++)
-			hash = (hash ^ bytes[i]) * 1099511628211ULL;
+		hash = fr_hash_bytes(hash, bytes, (size_t)len);
 	}
 	*ret_hash = hash;
 	return 0;

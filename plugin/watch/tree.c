@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "hash.h"
 #include "watch/tree.h"
 
 #define FR_TREE_FIRST_BUCKETS 256 /* a power of two, as all later sizes are */
@@ -36,15 +37,13 @@ int fr_tree_new(struct fr_tree **ret_tree)
 	return 0;
 }
 
-/* FNV-1a over the name, started from the parent's address: names repeat ("__init__.py"), pairs do not. */
+/* A hash of the name, started from the parent's address: names repeat ("__init__.py"), pairs do not. */
 static size_t bucket_of(const struct fr_tree *tree, const struct fr_node *parent, const char *name,
 			size_t name_len)
 {
-	uint64_t hash = 14695981039346656037ULL ^ ((uintptr_t)parent >> 4);
+	uint64_t hash = fr_hash_bytes(FR_HASH_START ^ ((uintptr_t)parent >> 4), name, name_len);
 
-	for (size_t i = 0; i < name_len; i++)
-		hash = (hash ^ (unsigned char)name[i]) * 1099511628211ULL;
-	return (size_t)(hash ^ hash >> 32) & (tree->buckets_len - 1);
+	return fr_hash_place(hash, tree->buckets_len);
 }
 
 static void insert(struct fr_tree *tree, struct fr_node *node)

@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "hash.h"
 #include "watch/uses.h"
 
 #define FR_USES_MAX	      50000
@@ -65,21 +66,10 @@ void fr_uses_free(struct fr_uses *uses)
 	free(uses);
 }
 
-static uint64_t hash_text(const char *text)
-{
-	uint64_t hash = 14695981039346656037ULL;
-
-	for (; *text; text++)
-		hash = (hash ^ (unsigned char)*text) * 1099511628211ULL;
-	return hash;
-}
-
 static uint32_t *bucket_of(const struct fr_uses *uses, const char *path)
 {
-	uint64_t hash = hash_text(path);
-	size_t i;
+	size_t i = fr_hash_place(fr_hash_text(FR_HASH_START, path), uses->buckets_len);
 
-	i = (size_t)(hash ^ hash >> 32) & (uses->buckets_len - 1);
 	while (uses->buckets[i] && strcmp(uses->items[uses->buckets[i] - 1].path, path) != 0)
 		i = (i + 1) & (uses->buckets_len - 1);
 	return &uses->buckets[i];
@@ -144,7 +134,7 @@ static bool hash_entries(const struct fr_uses *uses, const char *folder, uint64_
 			    sizeof(path) &&
 		    strcmp(entry->d_name, "__pycache__") != 0 &&
 		    !uses->hooks->is_noise(uses->ctx, path))
-			hash += hash_text(entry->d_name);
+			hash += fr_hash_text(FR_HASH_START, entry->d_name);
 	}
 	closedir(dir);
 	*ret_hash = hash;
