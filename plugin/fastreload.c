@@ -428,7 +428,7 @@ static int init(void)
 	uwsgi_add_safe_fd(fr_watcher_fd(fr.watcher));
 	note_baseline();
 	if (uwsgi.is_a_reload)
-		uwsgi.need_app = 0; /* see keep_alive */
+		uwsgi.need_app = 0; /* see watch_need_app */
 	return 0;
 }
 
@@ -498,6 +498,7 @@ static void post_fork(void)
 {
 	if (!fr.watcher || uwsgi.mywid <= 0)
 		return;
+	uwsgi.need_app = 0; /* see watch_need_app */
 	fr_generation_enter_worker();
 	fr_loop_begin_load();
 }
@@ -588,13 +589,21 @@ static void enter_loop(void)
 }
 
 /*
- * need-app ends the instance where there is no application to load, and that is what an edit leaves for a moment. It is for the first
- * start to be strict; once there was an application, an instance under development waits for the next save.
+ * need-app ends the instance where there is no application to load, and that is what an edit leaves for a moment. It is for the first start to be
+ * strict; once there was an application, an instance under development waits for the next save. A lazy worker that is strict would end the
+ * instance by itself (core/uwsgi.c, uwsgi_init_all_apps, signals the master), so workers are not, and the master is in their place.
  */
-static void keep_alive(void)
+static void watch_need_app(void)
 {
-	if (uwsgi.need_app && fr_slots_have_app())
+	if (!uwsgi.need_app)
+		return;
+	if (fr_slots_have_app()) {
 		uwsgi.need_app = 0;
+	} else if (fr_slots_lack_app()) {
+		fr_log("need-app: the application did not load, so the instance ends\n");
+		uwsgi.status.dying_for_need_app = 1;
+		kill_them_all(0);
+	}
 }
 
 static void watch_baseline(void)
@@ -755,7 +764,7 @@ static void act(void)
 	if (uwsgi_instance_is_reloading)
 		return; /* and that takes in what has changed */
 	plan = make_plan();
-	uwsgi.need_app = 0; /* see keep_alive */
+	uwsgi.need_app = 0; /* see watch_need_app */
 	for (i = 0; i < FR_SHOWN_CHANGES && i < fr.changes.len; i++) {
 		shown[i] = fr_watcher_relative(fr.watcher, fr.changes.paths[i]);
 		words[i] = fr_change_word(fr.changes.kinds[i]);
@@ -876,7 +885,7 @@ static void master_cycle(void)
 	say_baseline(was_reading);
 	fr_wake_follow();
 	fr_wake_follow_other(FR_WAKE_BASELINE, fr.baseline ? fr_baseline_pid(fr.baseline) : 0);
-	keep_alive();
+	watch_need_app();
 	watch_first_load();
 
 	has_more = fr_watcher_step(fr.watcher);

@@ -3,6 +3,7 @@
  */
 #include <uwsgi.h>
 
+#include "reload/board.h"
 #include "reload/slots.h"
 
 extern struct uwsgi_server uwsgi;
@@ -30,6 +31,18 @@ bool fr_slots_have_app(void)
 {
 	for (int i = 1; i <= uwsgi.numproc; i++) {
 		if (is_wanted(&uwsgi.workers[i]) && uwsgi.workers[i].apps_cnt > 0)
+			return true;
+	}
+	return false;
+}
+
+bool fr_slots_lack_app(void)
+{
+	for (int i = 1; i <= uwsgi.numproc; i++) {
+		const struct fr_board_slot *slot = fr_board_slot(i);
+
+		if (is_wanted(&uwsgi.workers[i]) && uwsgi.workers[i].pid > 0 &&
+		    fr_board_get(&slot->is_loaded) && fr_board_get(&slot->apps) == 0)
 			return true;
 	}
 	return false;

@@ -14,6 +14,9 @@ bool fr_slots_are_serving(void);
 /* Has a serving worker loaded an application? uWSGI goes on without one ("full dynamic mode") when the code is broken. */
 bool fr_slots_have_app(void);
 
+/* Has a worker that is there now tried to load one, and has none? */
+bool fr_slots_lack_app(void);
+
 /*
  * Ends the workers that do not accept yet. They serve nothing, so nothing is lost; and they may not get a SIGHUP: until
  * uwsgi_worker_run has set its own handlers, a worker has the master's, which would grace its siblings (core/uwsgi.c, grace_them_all).

@@ -39,6 +39,7 @@ ANY = re.compile(r"\[fastreload\] ")
 # What uWSGI itself says at each exec, and whenever a worker starts: a count of reloads that does not
 # ask the plugin.
 IMAGE = re.compile(r"^\*\*\* Starting uWSGI ")
+SWAPS = re.compile(r"\[fastreload\] watching .*; a change does: swap ")
 GENERATION = r"^(?:spawned|Respawned) uWSGI worker (?:%s) "
 RESPAWN_GUARD = re.compile(r"respawning too fast")
 
@@ -494,7 +495,12 @@ class Instance(Server):
     # Reloads.
 
     def generations(self) -> int:
-        """Returns how often the first worker of a generation was started, by uWSGI's own log."""
+        """Returns how many generations of workers have served: by uWSGI's own log, how often the first of them was started.
+
+        With swap that does not tell: a load that turns out to be outdated is started again, and has never served.
+        """
+        if self.log.count(SWAPS):
+            return 1 + self.reload_count()
         return self.log.count(self.generation)
 
     def reload_count(self) -> int:

@@ -1,0 +1,455 @@
+/*
+ * Which files a process has read, and whether they still look the same.
+ */
+#include <check.h>
+#include <errno.h>
+#include <limits.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "allocator.h"
+#include "disk.h"
+#include "watch/uses.h"
+
+static char *folder, *elsewhere;
+static struct fr_uses *uses;
+static int misuses; /* of the hooks; no assertion there, because they run without memory, too */
+
+/* Only `folder` is watched. */
+static bool is_watched(void *ctx, const char *path)
+{
+	size_t len = strlen(folder);
+
+	misuses += ctx != &folder;
+	return strncmp(path, folder, len) == 0 && (path[len] == '/' || path[len] == '\0');
+}
+
+static bool is_noise(void *ctx, const char *path)
+{
+	size_t len = strlen(path);
+
+	misuses += ctx != &folder || path[0] != '/';
+	return len > 4 && strcmp(path + len - 4, ".swp") == 0;
+}
+
+static const struct fr_uses_hooks hooks = {.is_watched = is_watched, .is_noise = is_noise};
+
+static void setup(void)
+{
+	folder = fr_disk_new();
+	elsewhere = fr_disk_new();
+	ck_assert_int_eq(fr_uses_new(&hooks, &folder, &uses), 0);
+}
+
+static void teardown(void)
+{
+	ck_assert_int_eq(misuses, 0);
+	fr_uses_free(uses);
+	fr_disk_free(folder);
+	fr_disk_free(elsewhere);
+	uses = NULL;
+	folder = elsewhere = NULL;
+}
+
+static const char *at(const char *name)
+{
+	return fr_disk_at(folder, name);
+}
+
+static void write_old(const char *path, const char *text)
+{
+	fr_disk_write(path, text);
+	fr_disk_set_time(path, 1000000000);
+}
+
+static void assert_current(void)
+{
+	const char *changed = NULL;
+
+	ck_assert_msg(fr_uses_are_current(uses, &changed), "%s has changed", changed ? changed : "something");
+}
+
+static void assert_changed(const char *path)
+{
+	const char *changed = NULL;
+
+	ck_assert(!fr_uses_are_current(uses, &changed));
+	ck_assert_ptr_nonnull(changed);
+	ck_assert_str_eq(changed, path);
+	ck_assert(!fr_uses_are_current(uses, NULL));
+}
+
+START_TEST(test_nothing_used_is_current)
+{
+	assert_current();
+	ck_assert_uint_eq(fr_uses_len(uses), 0);
+	ck_assert(!fr_uses_has(uses, at("a.py")));
+}
+END_TEST
+
+START_TEST(test_file_that_was_used_is_known_by_its_path_once)
+{
+	fr_disk_write(at("a.py"), "one");
+	fr_uses_note(uses, at("a.py"));
+	fr_uses_note(uses, at("a.py"));
+	ck_assert_uint_eq(fr_uses_len(uses), 1);
+	ck_assert(fr_uses_has(uses, at("a.py")));
+	ck_assert(!fr_uses_has(uses, at("a.pyx")));
+	ck_assert(!fr_uses_has(uses, ""));
+	assert_current();
+}
+END_TEST
+
+START_TEST(test_path_is_resolved)
+{
+	char before[PATH_MAX];
+
+	fr_disk_mkdir(at("sub"));
+	fr_disk_write(at("a.py"), "one");
+	ck_assert_int_eq(symlink("a.py", at("link.py")), 0);
+	ck_assert_ptr_nonnull(getcwd(before, sizeof(before)));
+	ck_assert_int_eq(chdir(at("sub")), 0);
+	fr_uses_note(uses, "../a.py");
+	fr_uses_note(uses, "./.././sub/../link.py");
+	ck_assert_int_eq(chdir(before), 0);
+	ck_assert(fr_uses_has(uses, at("a.py")));
+	ck_assert_uint_ge(fr_uses_len(uses), 1);
+}
+END_TEST
+
+START_TEST(test_other_content_size_time_or_file_is_a_change)
+{
+	fr_disk_write(at("a.py"), "one");
+	fr_uses_note(uses, at("a.py"));
+	fr_disk_write(at("a.py"), "three");
+	assert_changed(at("a.py"));
+}
+END_TEST
+
+START_TEST(test_same_size_and_time_but_another_file_is_a_change)
+{
+	write_old(at("a.py"), "one");
+	fr_uses_note(uses, at("a.py"));
+	write_old(at("b.py"), "two");
+	ck_assert_int_eq(rename(at("b.py"), at("a.py")), 0);
+	assert_changed(at("a.py"));
+}
+END_TEST
+
+/* The time can be set back, the kernel's own (ctime) can not. */
+START_TEST(test_time_that_was_set_back_does_not_hide_a_change)
+{
+	write_old(at("a.py"), "one");
+	fr_uses_note(uses, at("a.py"));
+	usleep(20000); /* more than a tick of the file system's clock */
+	write_old(at("a.py"), "two");
+	assert_changed(at("a.py"));
+}
+END_TEST
+
+START_TEST(test_file_that_is_gone_or_has_come_back_is_a_change)
+{
+	fr_disk_write(at("a.py"), "one");
+	fr_uses_note(uses, at("a.py"));
+	ck_assert_int_eq(rename(at("a.py"), at("b.py")), 0);
+	assert_changed(at("a.py"));
+	fr_disk_write(at("a.py"), "one");
+	assert_changed(at("a.py"));
+}
+END_TEST
+
+START_TEST(test_file_that_became_a_folder_is_a_change)
+{
+	fr_disk_write(at("a"), "one");
+	fr_uses_note(uses, at("a"));
+	ck_assert_int_eq(unlink(at("a")), 0);
+	fr_disk_mkdir(at("a"));
+	assert_changed(at("a"));
+}
+END_TEST
+
+START_TEST(test_first_use_counts)
+{
+	fr_disk_write(at("a.py"), "one");
+	fr_uses_note(uses, at("a.py"));
+	fr_disk_write(at("a.py"), "three");
+	fr_uses_note(uses, at("a.py"));
+	assert_changed(at("a.py"));
+}
+END_TEST
+
+/* That is where people edit, so it is looked at first. */
+START_TEST(test_latest_change_is_named)
+{
+	fr_disk_write(at("a.py"), "one");
+	fr_disk_write(at("b.py"), "one");
+	fr_uses_note(uses, at("a.py"));
+	fr_uses_note(uses, at("b.py"));
+	fr_disk_write(at("a.py"), "three");
+	fr_disk_write(at("b.py"), "three");
+	assert_changed(at("b.py"));
+}
+END_TEST
+
+START_TEST(test_what_is_no_file_is_nothing)
+{
+	ck_assert_int_eq(mkfifo(at("fifo"), 0600), 0);
+	fr_uses_note(uses, at("fifo"));
+	fr_uses_note(uses, "/dev/null");
+	fr_uses_note(uses, "/proc/self/fd/0/nothing");
+	fr_uses_note(uses, "");
+	ck_assert_uint_eq(fr_uses_len(uses), 0);
+	assert_current();
+}
+END_TEST
+
+START_TEST(test_path_that_is_too_long_is_nothing)
+{
+	static char path[PATH_MAX * 2];
+
+	memset(path, 'a', sizeof(path) - 1);
+	path[0] = '/';
+	fr_uses_note(uses, path);
+	ck_assert(!fr_uses_has(uses, path));
+	ck_assert_uint_eq(fr_uses_len(uses), 0);
+}
+END_TEST
+
+/* ---- cached bytecode ---- */
+
+START_TEST(test_cache_counts_as_its_source)
+{
+	fr_disk_mkdir(at("__pycache__"));
+	fr_disk_write(at("views.py"), "one");
+	fr_disk_write(at("__pycache__/views.cpython-311.opt-1.pyc"), "compiled");
+	fr_uses_note(uses, at("__pycache__/views.cpython-311.opt-1.pyc"));
+	ck_assert(fr_uses_has(uses, at("views.py")));
+	ck_assert(!fr_uses_has(uses, at("__pycache__/views.cpython-311.opt-1.pyc")));
+	ck_assert_int_eq(unlink(at("__pycache__/views.cpython-311.opt-1.pyc")), 0);
+	assert_current();
+	fr_disk_write(at("views.py"), "three");
+	assert_changed(at("views.py"));
+}
+END_TEST
+
+START_TEST(test_cache_without_source_is_a_file_of_its_own)
+{
+	fr_disk_mkdir(at("__pycache__"));
+	fr_disk_write(at("__pycache__/views.cpython-311.pyc"), "compiled");
+	fr_disk_write(at("__pycache__/views.txt"), "no cache");
+	fr_disk_write(at("__pycache__/.pyc"), "no name");
+	fr_disk_write(at("__pycache__/nodot"), "no dot");
+	fr_uses_note(uses, at("__pycache__/views.cpython-311.pyc"));
+	fr_uses_note(uses, at("__pycache__/views.txt"));
+	fr_uses_note(uses, at("__pycache__/.pyc"));
+	fr_uses_note(uses, at("__pycache__/nodot"));
+	ck_assert_uint_eq(fr_uses_len(uses), 4);
+	fr_disk_write(at("__pycache__/views.cpython-311.pyc"), "compiled again");
+	assert_changed(at("__pycache__/views.cpython-311.pyc"));
+}
+END_TEST
+
+START_TEST(test_folder_called_like_the_cache_further_up_is_no_cache)
+{
+	fr_disk_mkdir(at("__pycache__/inner/__pycache__"));
+	fr_disk_write(at("__pycache__/inner/a.py"), "one");
+	fr_disk_write(at("__pycache__/inner/__pycache__/a.cpython-311.pyc"), "compiled");
+	fr_uses_note(uses, at("__pycache__/inner/__pycache__/a.cpython-311.pyc"));
+	fr_disk_write(at("__pycache__/inner/a.py"), "three");
+	ck_assert_msg(!fr_uses_are_current(uses, NULL),
+		      "the first __pycache__ of the path was taken for the cache, not the last");
+}
+END_TEST
+
+/* ---- folders ---- */
+
+START_TEST(test_watched_folder_is_compared_by_its_names)
+{
+	fr_disk_mkdir(at("pkg"));
+	fr_disk_write(at("pkg/a.py"), "one");
+	fr_uses_note(uses, at("pkg"));
+	fr_disk_write(at("pkg/a.py"), "three");
+	fr_disk_set_time(at("pkg"), 1000000000);
+	assert_current();
+	fr_disk_write(at("pkg/b.txt"), "data");
+	assert_changed(at("pkg"));
+	ck_assert_int_eq(unlink(at("pkg/b.txt")), 0);
+	assert_current();
+	ck_assert_int_eq(rename(at("pkg/a.py"), at("pkg/c.py")), 0);
+	assert_changed(at("pkg"));
+}
+END_TEST
+
+START_TEST(test_noise_and_caches_in_a_folder_come_and_go)
+{
+	fr_disk_mkdir(at("pkg"));
+	fr_uses_note(uses, at("pkg"));
+	fr_disk_write(at("pkg/.a.py.swp"), "vim");
+	fr_disk_mkdir(at("pkg/__pycache__"));
+	assert_current();
+	fr_disk_mkdir(at("pkg/sub"));
+	assert_changed(at("pkg"));
+}
+END_TEST
+
+START_TEST(test_order_of_the_names_does_not_matter)
+{
+	static const char *const names[] = {"pkg/a", "pkg/b", "pkg/c", "pkg/d"};
+
+	fr_disk_mkdir(at("pkg"));
+	for (int i = 0; i < 4; i++)
+		fr_disk_write(at(names[i]), "");
+	fr_uses_note(uses, at("pkg"));
+	for (int i = 0; i < 4; i++)
+		ck_assert_int_eq(unlink(at(names[i])), 0);
+	for (int i = 3; i >= 0; i--)
+		fr_disk_write(at(names[i]), "");
+	assert_current();
+}
+END_TEST
+
+/* The sum of the names' numbers must not be what another set of names has, too: many small sets. */
+START_TEST(test_other_names_are_seen_whichever_they_are)
+{
+	fr_disk_mkdir(at("pkg"));
+	fr_disk_write(at("pkg/ab"), "");
+	fr_disk_write(at("pkg/cd"), "");
+	fr_uses_note(uses, at("pkg"));
+	for (char a = 'a'; a <= 'z'; a++) {
+		char from[16], to[16];
+
+		snprintf(from, sizeof(from), "pkg/%c%c", a == 'a' ? 'a' : a - 1, a == 'a' ? 'b' : 'x');
+		snprintf(to, sizeof(to), "pkg/%cx", a);
+		ck_assert_int_eq(rename(at(from), at(to)), 0);
+		assert_changed(at("pkg"));
+	}
+}
+END_TEST
+
+START_TEST(test_folder_that_is_gone_or_a_file_now_is_a_change)
+{
+	fr_disk_mkdir(at("pkg"));
+	fr_uses_note(uses, at("pkg"));
+	ck_assert_int_eq(rmdir(at("pkg")), 0);
+	assert_changed(at("pkg"));
+	fr_disk_write(at("pkg"), "");
+	assert_changed(at("pkg"));
+}
+END_TEST
+
+START_TEST(test_folder_elsewhere_is_compared_by_its_times)
+{
+	fr_disk_mkdir(fr_disk_at(elsewhere, "site"));
+	fr_uses_note(uses, fr_disk_at(elsewhere, "site"));
+	assert_current();
+	fr_disk_write(fr_disk_at(elsewhere, "site/.a.swp"), "even noise");
+	ck_assert(!fr_uses_are_current(uses, NULL));
+}
+END_TEST
+
+/* ---- many, and no memory ---- */
+
+START_TEST(test_thousands_are_found_again)
+{
+	char name[32];
+
+	for (int i = 0; i < 3000; i++) {
+		snprintf(name, sizeof(name), "m%d.py", i);
+		fr_disk_write(at(name), "");
+		fr_uses_note(uses, at(name));
+		ck_assert_uint_eq(fr_uses_len(uses), (size_t)i + 1);
+	}
+	for (int i = 0; i < 3000; i++) {
+		snprintf(name, sizeof(name), "m%d.py", i);
+		ck_assert(fr_uses_has(uses, at(name)));
+	}
+	ck_assert(!fr_uses_has(uses, at("m3000.py")));
+	assert_current();
+	fr_disk_write(at("m1500.py"), "changed");
+	assert_changed(at("m1500.py"));
+}
+END_TEST
+
+/* What could not be noted may have changed: never true then, and never a crash. */
+START_TEST(test_without_memory_nothing_is_current)
+{
+	char file[PATH_MAX], package[PATH_MAX];
+
+	snprintf(file, sizeof(file), "%s", at("a.py"));
+	snprintf(package, sizeof(package), "%s", at("pkg"));
+	fr_disk_write(file, "one");
+	fr_disk_mkdir(package);
+	for (unsigned nth = 1; nth < 16; nth++) {
+		struct fr_uses *poor = NULL;
+		int error;
+		bool has_failed, is_current;
+
+		fr_allocator_fail_once(nth);
+		error = fr_uses_new(&hooks, &folder, &poor);
+		if (!error) {
+			fr_uses_note(poor, file);
+			fr_uses_note(poor, package);
+		}
+		has_failed = fr_allocator_has_failed();
+		fr_allocator_fail_from(0);
+		if (error) {
+			ck_assert_int_eq(error, -ENOMEM);
+			ck_assert_ptr_null(poor);
+			continue;
+		}
+		is_current = fr_uses_are_current(poor, NULL);
+		ck_assert_msg(is_current == (fr_uses_len(poor) == 2), "allocation %u of them failed: %d, %zu of 2 noted, current: %d",
+			      nth, has_failed, fr_uses_len(poor), is_current);
+		fr_uses_note(poor, file);
+		fr_uses_note(poor, package);
+		ck_assert(fr_uses_has(poor, file) && fr_uses_has(poor, package));
+		ck_assert(fr_uses_are_current(poor, NULL) == is_current);
+		fr_uses_free(poor);
+	}
+}
+END_TEST
+
+START_TEST(test_freeing_nothing_is_fine)
+{
+	fr_uses_free(NULL);
+}
+END_TEST
+
+Suite *fr_check_uses_suite(void)
+{
+	Suite *suite = suite_create("uses");
+	TCase *tcase = tcase_create("uses");
+
+	tcase_set_timeout(tcase, 20);
+	tcase_add_checked_fixture(tcase, setup, teardown);
+	tcase_add_test(tcase, test_nothing_used_is_current);
+	tcase_add_test(tcase, test_file_that_was_used_is_known_by_its_path_once);
+	tcase_add_test(tcase, test_path_is_resolved);
+	tcase_add_test(tcase, test_other_content_size_time_or_file_is_a_change);
+	tcase_add_test(tcase, test_same_size_and_time_but_another_file_is_a_change);
+	tcase_add_test(tcase, test_time_that_was_set_back_does_not_hide_a_change);
+	tcase_add_test(tcase, test_file_that_is_gone_or_has_come_back_is_a_change);
+	tcase_add_test(tcase, test_file_that_became_a_folder_is_a_change);
+	tcase_add_test(tcase, test_first_use_counts);
+	tcase_add_test(tcase, test_latest_change_is_named);
+	tcase_add_test(tcase, test_what_is_no_file_is_nothing);
+	tcase_add_test(tcase, test_path_that_is_too_long_is_nothing);
+	tcase_add_test(tcase, test_cache_counts_as_its_source);
+	tcase_add_test(tcase, test_cache_without_source_is_a_file_of_its_own);
+	tcase_add_test(tcase, test_folder_called_like_the_cache_further_up_is_no_cache);
+	tcase_add_test(tcase, test_watched_folder_is_compared_by_its_names);
+	tcase_add_test(tcase, test_noise_and_caches_in_a_folder_come_and_go);
+	tcase_add_test(tcase, test_order_of_the_names_does_not_matter);
+	tcase_add_test(tcase, test_other_names_are_seen_whichever_they_are);
+	tcase_add_test(tcase, test_folder_that_is_gone_or_a_file_now_is_a_change);
+	tcase_add_test(tcase, test_folder_elsewhere_is_compared_by_its_times);
+	tcase_add_test(tcase, test_thousands_are_found_again);
+	tcase_add_test(tcase, test_without_memory_nothing_is_current);
+	tcase_add_test(tcase, test_freeing_nothing_is_fine);
+	suite_add_tcase(suite, tcase);
+	return suite;
+}
