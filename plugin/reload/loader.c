@@ -124,6 +124,7 @@ static void let_go(void)
 		replace_fd(sock->fd, null);
 	for (struct uwsgi_gateway_socket *sock = uwsgi.gateway_sockets; sock; sock = sock->next)
 		replace_fd(sock->fd, null);
+	replace_fd(uwsgi.stats_fd > 2 ? uwsgi.stats_fd : -1, null);
 	replace_fd(1, null);
 	replace_fd(2, null);
 	close(null);
@@ -218,8 +219,8 @@ static const char *outdated_by(void)
 	const char *changed = "?";
 
 	for (uint32_t i = 0; i < order.paths_len; i++) {
-		if (*path && fr_uses_has(loader.uses, path))
-			return path;
+		if (*path && (fr_uses_has(loader.uses, path) || !uwsgi_endswith((char *)path, (char *)".py")))
+			return path; /* what is no module and was not read by Python may have been read by others */
 		path += strlen(path) + 1;
 	}
 	return fr_uses_are_current(loader.uses, &changed) ? NULL : changed;
@@ -293,6 +294,8 @@ static int freeze(void)
 	pid_t pid = -1;
 
 	snprintf(before, sizeof(before), "%s", order.text);
+	if (!reason && !fr_uses_is_complete(loader.uses))
+		reason = "the application runs other programs while it is loaded, or loads libraries by hand";
 	if (reason) {
 		tell(loader.talk, FR_REPORT_NOT_FROZEN, reason);
 	} else {
@@ -353,7 +356,7 @@ static void keep_what_is_loaded(void)
 	const char *wanted = order.text;
 
 	if (!setup->may_freeze || loader.ice < 0 || !uwsgi_endswith(order.text, (char *)".py") ||
-	    fr_uses_has(loader.uses, wanted) || unsuitable() || fork() != 0)
+	    fr_uses_has(loader.uses, wanted) || !fr_uses_is_complete(loader.uses) || unsuitable() || fork() != 0)
 		return;
 	stay_frozen(false);
 }

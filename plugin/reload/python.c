@@ -134,7 +134,15 @@ static bool is_for_reading(struct py_object *flags)
 		py.clear_error();
 		return true;
 	}
-	return (value & O_ACCMODE) == O_RDONLY;
+	return (value & O_ACCMODE) != O_WRONLY;
+}
+
+/* What it reads, Python does not hear of; and a library in C may read anything. */
+static bool is_another_program(const char *event)
+{
+	return strcmp(event, "subprocess.Popen") == 0 || strcmp(event, "os.system") == 0 ||
+	       strcmp(event, "os.posix_spawn") == 0 || strcmp(event, "os.spawn") == 0 ||
+	       strcmp(event, "os.fork") == 0 || strcmp(event, "ctypes.dlopen") == 0;
 }
 
 /* Audit events, https://docs.python.org/3/library/audit_events.html: open(path, mode, flags), os.listdir(path), os.scandir(path). */
@@ -144,6 +152,8 @@ static int audit(const char *event, struct py_object *args, void *ctx)
 	struct py_object *path;
 
 	(void)ctx;
+	if (noted && is_another_program(event))
+		fr_uses_spoil(noted);
 	if (!noted || (!is_open && strcmp(event, "os.listdir") != 0 &&
 		       strcmp(event, "os.scandir") != 0))
 		return 0;
@@ -163,7 +173,19 @@ bool fr_python_note_uses(struct fr_uses *uses)
 {
 	int state = py.gil_ensure();
 	bool is_set = py.add_audit_hook(audit, NULL) == 0;
+	struct py_object *names = py.dict_new(), *result = NULL;
 
+	/* What the master's import system remembers of folders was not noted; the process that loads looks for itself. */
+	if (names) {
+		py.dict_set(names, "__builtins__", py.get_builtins());
+		result = py.run("import importlib; importlib.invalidate_caches()", PY_FILE_INPUT,
+				names, names);
+		py.decref(names);
+	}
+	if (result)
+		py.decref(result);
+	else
+		py.clear_error();
 	py.gil_release(state);
 	noted = uses;
 	return is_set;

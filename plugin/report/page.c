@@ -62,6 +62,8 @@ static const char *end_that_fits(const char *text, size_t room)
 			break;
 		start--;
 	}
+	while ((*start & 0xc0) == 0x80) /* not from the middle of a character */
+		start++;
 	return start;
 }
 

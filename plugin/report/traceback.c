@@ -74,7 +74,14 @@ static bool find_colon_place(const char *text, size_t len, struct place *ret_pla
 /* Python's last line: a dotted name, then nothing or a colon and a message. */
 static bool is_python_error(const char *text, size_t len)
 {
-	size_t name_len = strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+	size_t indent = strspn(text, " |");
+	size_t name_len;
+
+	if (indent > 0 && (indent >= len || text[indent - 1] != ' ' || !memchr(text, '|', indent)))
+		return false; /* only groups of exceptions are drawn with a line before them */
+	text += indent;
+	len -= indent;
+	name_len = strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 				       "0123456789_.");
 
 	if (name_len == 0 || name_len > len || (text[0] >= '0' && text[0] <= '9'))

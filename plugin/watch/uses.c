@@ -23,6 +23,7 @@ struct use {
 	ino_t ino;
 	off_t size;
 	struct timespec mtime, ctime;
+	bool is_absent;	  /* it was not there */
 	bool is_listing;  /* a watched folder: its entries count, not its times */
 	uint64_t entries; /* a hash of their names, in any order */
 };
@@ -100,16 +101,22 @@ static bool grow(struct fr_uses *uses)
 }
 
 /* "/srv/app/__pycache__/views.cpython-311.pyc" is read in place of "/srv/app/views.py", which exists beside it or not at all. */
-static void source_of(char *path)
+static void source_of(struct fr_uses *uses, char *path)
 {
 	static const char cache[] = "/__pycache__/";
 	char source[PATH_MAX];
-	char *folder_end = strstr(path, cache), *name, *dot;
+	char *folder_end = NULL, *name, *dot;
 	size_t len = strlen(path);
 	struct stat st;
 
-	if (!folder_end || len < 4 || strcmp(path + len - 4, ".pyc") != 0)
+	if (len < 4 || strcmp(path + len - 4, ".pyc") != 0)
 		return;
+	for (char *at = strstr(path, cache); at; at = strstr(at + 1, cache))
+		folder_end = at;
+	if (!folder_end) {
+		uses->is_incomplete = true; /* of what, and where, is not to be known (sys.pycache_prefix) */
+		return;
+	}
 	name = folder_end + sizeof(cache) - 1;
 	dot = strchr(name, '.');
 	if (!dot || (size_t)snprintf(source, sizeof(source), "%.*s/%.*s.py", (int)(folder_end - path),
@@ -150,6 +157,33 @@ static void stamp(struct use *use, const struct stat *st)
 	use->ctime = st->st_ctim;
 }
 
+/* The path of what is not there; false: it does not fit. */
+static bool absolute(const char *path, char *full)
+{
+	size_t used = 0;
+
+	if (path[0] != '/') {
+		if (!getcwd(full, PATH_MAX - 1))
+			return false;
+		used = strlen(full);
+		full[used++] = '/';
+	}
+	if (used + strlen(path) >= PATH_MAX)
+		return false;
+	memcpy(full + used, path, strlen(path) + 1);
+	return true;
+}
+
+void fr_uses_spoil(struct fr_uses *uses)
+{
+	uses->is_incomplete = true;
+}
+
+bool fr_uses_is_complete(const struct fr_uses *uses)
+{
+	return !uses->is_incomplete;
+}
+
 void fr_uses_note(struct fr_uses *uses, const char *path)
 {
 	char full[PATH_MAX];
@@ -157,11 +191,14 @@ void fr_uses_note(struct fr_uses *uses, const char *path)
 	struct use *use;
 	uint32_t *bucket;
 
-	if (!realpath(path, full))
+	bool is_absent;
+
+	if (!realpath(path, full) && (errno != ENOENT || !absolute(path, full)))
 		return;
-	source_of(full);
+	source_of(uses, full);
 	bucket = bucket_of(uses, full);
-	if (*bucket || stat(full, &st) < 0 || !(S_ISREG(st.st_mode) || S_ISDIR(st.st_mode)))
+	is_absent = stat(full, &st) < 0;
+	if (*bucket || (!is_absent && !S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode)))
 		return;
 	if (uses->len >= FR_USES_MAX || !grow(uses)) {
 		uses->is_incomplete = true;
@@ -169,8 +206,10 @@ void fr_uses_note(struct fr_uses *uses, const char *path)
 	}
 	use = &uses->items[uses->len];
 	*use = (struct use){.path = strdup(full)};
-	stamp(use, &st);
-	use->is_listing = S_ISDIR(st.st_mode) && uses->hooks->is_watched(uses->ctx, full);
+	use->is_absent = is_absent;
+	if (!is_absent)
+		stamp(use, &st);
+	use->is_listing = !is_absent && S_ISDIR(st.st_mode) && uses->hooks->is_watched(uses->ctx, full);
 	if (!use->path || (use->is_listing && !hash_entries(uses, full, &use->entries))) {
 		free(use->path);
 		uses->is_incomplete = true;
@@ -189,6 +228,8 @@ static bool is_current(const struct fr_uses *uses, const struct use *use)
 	uint64_t entries;
 	struct stat st;
 
+	if (use->is_absent)
+		return stat(use->path, &st) < 0 && errno == ENOENT;
 	if (use->is_listing)
 		return hash_entries(uses, use->path, &entries) && entries == use->entries;
 	return stat(use->path, &st) == 0 && st.st_ino == use->ino && st.st_dev == use->dev &&

@@ -26,10 +26,16 @@ int fr_uses_new(const struct fr_uses_hooks *hooks, void *ctx, struct fr_uses **r
 void fr_uses_free(struct fr_uses *uses);
 
 /*
- * The file or folder at path (borrowed; relative to the current folder if it is not absolute) is being read. Devices, pipes and what does not exist are
- * nothing; a cached .pyc counts as its source. The first use counts, later ones of the same path change nothing.
+ * The file or folder at path (borrowed; relative to the current folder if it is not absolute) is being read. Devices and pipes are
+ * nothing; what does not exist is noted as that; a cached .pyc counts as its source. The first use counts, later ones of the same path change nothing.
  */
 void fr_uses_note(struct fr_uses *uses, const char *path);
+
+/* Something may have been read of which nothing is known here: then it is never current again. */
+void fr_uses_spoil(struct fr_uses *uses);
+
+/* Has nothing spoiled it? */
+bool fr_uses_is_complete(const struct fr_uses *uses);
 
 /* Has it been used? path must be absolute. */
 bool fr_uses_has(const struct fr_uses *uses, const char *path);

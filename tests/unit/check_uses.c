@@ -200,10 +200,40 @@ START_TEST(test_what_is_no_file_is_nothing)
 	ck_assert_int_eq(mkfifo(at("fifo"), 0600), 0);
 	fr_uses_note(uses, at("fifo"));
 	fr_uses_note(uses, "/dev/null");
-	fr_uses_note(uses, "/proc/self/fd/0/nothing");
-	fr_uses_note(uses, "");
 	ck_assert_uint_eq(fr_uses_len(uses), 0);
 	assert_current();
+}
+END_TEST
+
+START_TEST(test_what_was_not_there_is_noted_as_that)
+{
+	fr_uses_note(uses, at("later.yaml"));
+	ck_assert_uint_eq(fr_uses_len(uses), 1);
+	assert_current();
+	fr_disk_write(at("later.yaml"), "one");
+	assert_changed(at("later.yaml"));
+}
+END_TEST
+
+/* Python looks for the cache first, and it may not be there: the source is what is read then. */
+START_TEST(test_missing_cache_stands_for_its_source)
+{
+	fr_disk_mkdir(at("__pycache__"));
+	fr_disk_write(at("views.py"), "one");
+	fr_uses_note(uses, at("__pycache__/views.cpython-311.pyc"));
+	ck_assert(fr_uses_has(uses, at("views.py")));
+	assert_current();
+	fr_disk_write(at("views.py"), "three");
+	assert_changed(at("views.py"));
+}
+END_TEST
+
+START_TEST(test_what_cannot_be_known_spoils_all)
+{
+	assert_current();
+	fr_uses_spoil(uses);
+	ck_assert(!fr_uses_is_complete(uses));
+	ck_assert(!fr_uses_are_current(uses, NULL));
 }
 END_TEST
 
@@ -437,6 +467,9 @@ Suite *fr_check_uses_suite(void)
 	tcase_add_test(tcase, test_first_use_counts);
 	tcase_add_test(tcase, test_latest_change_is_named);
 	tcase_add_test(tcase, test_what_is_no_file_is_nothing);
+	tcase_add_test(tcase, test_missing_cache_stands_for_its_source);
+	tcase_add_test(tcase, test_what_was_not_there_is_noted_as_that);
+	tcase_add_test(tcase, test_what_cannot_be_known_spoils_all);
 	tcase_add_test(tcase, test_path_that_is_too_long_is_nothing);
 	tcase_add_test(tcase, test_cache_counts_as_its_source);
 	tcase_add_test(tcase, test_cache_without_source_is_a_file_of_its_own);
