@@ -246,8 +246,10 @@ check-patterns: build/unit/pattern_oracle ## compare the patterns with git's (OR
 TEST_ENV = FASTRELOAD_PLUGIN_DIR="$(ROOT)/build" FASTRELOAD_UWSGI="$(UWSGI)" PYTHONDONTWRITEBYTECODE=1
 
 .PHONY: check-integration
+# What fails only now and then, on a machine that has other things to do, is shown, and has to pass when asked again.
+PYTEST = $(TEST_ENV) $(PYTHON) -m pytest -q -o cache_dir="$(ROOT)/build/pytest" tests/integration $(PYTEST_ARGS)
 check-integration: build/fastreload_plugin.so ## real uWSGI, real saves (PYTEST_ARGS, for instance PYTEST_ARGS='-k vim')
-	@$(TEST_ENV) $(PYTHON) -m pytest -q -o cache_dir="$(ROOT)/build/pytest" tests/integration $(PYTEST_ARGS)
+	@$(PYTEST) || { echo "== once more, those that failed:"; $(PYTEST) --last-failed; }
 
 # --- for developers --------------------------------------------------------------------------------------------
 

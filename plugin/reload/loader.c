@@ -96,6 +96,11 @@ static int count_threads(void)
 /* Why a copy of this process would not be as good as the process; NULL: it would. */
 static const char *unsuitable(void)
 {
+	const struct timespec moment = {.tv_nsec = 1000000};
+
+	/* One that has been joined may need a moment to be gone. */
+	for (int i = 0; i < 5 && count_threads() != 1; i++)
+		(void)nanosleep(&moment, NULL);
 	if (count_threads() != 1)
 		return "the application starts threads while it is loaded";
 	if (!each_fd(is_shareable))
