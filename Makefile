@@ -117,10 +117,11 @@ build/run/db.sqlite3: | build/run/manage.py
 	@mv $@.new $@
 
 .PHONY: bench
-bench: ## measure the time from a save to the first answer by new code, side by side (BENCH_ARGS)
+bench: ## measure the time from a save to the first answer by new code, and what is lost under load, side by side (BENCH_ARGS, GENERATIONS_ARGS)
 	@PYTHON="$(PYTHON)" tests/setup bench
 	@$(MAKE) all
 	@$(TEST_ENV) $(PYTHON) tests/bench/bench.py $(BENCH_ARGS)
+	@$(TEST_ENV) $(PYTHON) tests/bench/generations.py $(GENERATIONS_ARGS)
 
 # --- all checks ------------------------------------------------------------------------------------------------
 
