@@ -5,7 +5,8 @@
  *	fastreload-dir = .
  *
  * This is the door: the options, uWSGI's hooks, and the one place where the rooms are joined:
- * watch (what happened) -> decide (does it matter, what follows) -> reload (does it) -> report (says it).
+ * watch (what happened) -> decide (does it matter, what follows) -> reload (does it) -> report
+ *(says it).
  */
 #include <uwsgi.h>
 
@@ -40,12 +41,13 @@ extern struct uwsgi_server uwsgi;
 #define FR_DEFAULT_SNAPSHOTS "3"
 #define FR_DEFAULT_MERCY_S   "5"
 #define FR_DEFAULT_TIMEOUT_S "60"
-#define FR_GONE_MS	     100  /* vim, PyCharm and others have the old file out of the way for a moment */
-#define FR_WRITING_MS	     1000 /* a slow writer that has not closed its file yet */
-#define FR_BOUND_MS	     2000 /* a storm does not hold a reload back for longer, or 4 times the quiet time */
-#define FR_STORM_FILES	     8
-#define FR_STORM_SETTLE_MS   50
-#define FR_SHOWN_CHANGES     2	  /* named in the log line; the others are counted */
+#define FR_GONE_MS           100 /* vim, PyCharm and others have the old file out of the way for a moment */
+#define FR_WRITING_MS        1000 /* a slow writer that has not closed its file yet */
+#define FR_BOUND_MS                                                                                \
+	2000 /* a storm does not hold a reload back for longer, or 4 times the quiet time */
+#define FR_STORM_FILES     8
+#define FR_STORM_SETTLE_MS 50
+#define FR_SHOWN_CHANGES   2 /* named in the log line; the others are counted */
 
 static struct {
 	/* As the options say. */
@@ -72,15 +74,15 @@ static struct {
 	struct fr_changes changes;
 	struct fr_handover handover; /* what the image before left; then what goes to the next */
 	int64_t changes_event_ms;    /* the first hint of what is in `changes` */
-	bool is_child;		     /* forked off the master: its descriptors are not ours */
-	bool is_in_loop;	     /* the master's loop has begun */
-	bool is_workers_safe;	     /* nothing is known of that each load registers anew */
-	bool is_loaded;		     /* the first workers serve */
-	bool must_rescan;	     /* the batch overflowed */
-	int last_trouble;	     /* the last error said, so as not to say it a thousand times */
+	bool is_child;               /* forked off the master: its descriptors are not ours */
+	bool is_in_loop;             /* the master's loop has begun */
+	bool is_workers_safe;        /* nothing is known of that each load registers anew */
+	bool is_loaded;              /* the first workers serve */
+	bool must_rescan;            /* the batch overflowed */
+	int last_trouble;            /* the last error said, so as not to say it a thousand times */
 } fr;
 
-#define fr_log(...)	uwsgi_log_verbose("[fastreload] " __VA_ARGS__)
+#define fr_log(...) uwsgi_log_verbose("[fastreload] " __VA_ARGS__)
 #define fr_verbose(...)                                                                            \
 	do {                                                                                       \
 		if (fr.is_verbose)                                                                 \
@@ -135,7 +137,8 @@ static struct uwsgi_option options[] = {
 	 "seconds that new workers have to load the application (default " FR_DEFAULT_TIMEOUT_S ")",
 	 uwsgi_opt_set_str, &fr.timeout_text, 0},
 	{"fastreload-snapshots", required_argument, 0,
-	 "how many copies of the half-loaded application may wait, each just before a module that was "
+	 "how many copies of the half-loaded application may wait, each just before a module that "
+	 "was "
 	 "edited (default " FR_DEFAULT_SNAPSHOTS ", 0: none)",
 	 uwsgi_opt_set_str, &fr.snapshots_text, 0},
 	{"fastreload-broken", required_argument, 0,
@@ -145,10 +148,9 @@ static struct uwsgi_option options[] = {
 	{"fastreload-verbose", no_argument, 0, "log what was looked at and found unchanged, too",
 	 uwsgi_opt_true, &fr.is_verbose, 0},
 	{"fastreload-dry-run", required_argument, 0,
-	 "say whether a change of this path would count, and by which rule, and exit",
-	 opt_dry_run, NULL, 0},
-	UWSGI_END_OF_OPTIONS
-};
+	 "say whether a change of this path would count, and by which rule, and exit", opt_dry_run,
+	 NULL, 0},
+	UWSGI_END_OF_OPTIONS};
 
 /* Bad input ends the start with one line. Never called later. */
 __attribute__((noreturn)) static void refuse(const char *option, const char *value,
@@ -168,8 +170,9 @@ __attribute__((noreturn)) static void out_of_memory(void)
 }
 
 /*
- * uWSGI's structures differ from version to version, and this plugin was compiled with those of one. The flags that uWSGI was built with
- * name its version; its own structures are not safe to look at before that is known.
+ * uWSGI's structures differ from version to version, and this plugin was compiled with those of
+ * one. The flags that uWSGI was built with name its version; its own structures are not safe to
+ * look at before that is known.
  */
 static void on_load(void)
 {
@@ -198,11 +201,13 @@ static void read_rules(void)
 
 	if (fr_rules_new(&fr.rules) < 0)
 		out_of_memory();
-	uwsgi_foreach(usl, fr.patterns) {
+	uwsgi_foreach(usl, fr.patterns)
+	{
 		enum fr_rule_kind kind = (enum fr_rule_kind)usl->custom;
 
 		if (fr_rules_add(fr.rules, kind, usl->value, &reason) < 0)
-			refuse(kind == FR_RULE_INCLUDE ? "fastreload-include" : "fastreload-exclude",
+			refuse(kind == FR_RULE_INCLUDE ? "fastreload-include"
+						       : "fastreload-exclude",
 			       usl->value, reason);
 	}
 }
@@ -219,8 +224,9 @@ static void read_values(void)
 {
 	char reason[256];
 
-	if (fr.action_text && fr_config_parse_action(fr.action_text, &fr.action, &fr.action_argument,
-						     reason, sizeof(reason)) < 0)
+	if (fr.action_text &&
+	    fr_config_parse_action(fr.action_text, &fr.action, &fr.action_argument, reason,
+				   sizeof(reason)) < 0)
 		refuse("fastreload-action", fr.action_text, reason);
 	if ((fr.action == FR_ACTION_WORKERS || fr.action == FR_ACTION_CHAIN) && !uwsgi.lazy_apps &&
 	    !uwsgi.lazy)
@@ -243,7 +249,8 @@ static void read_values(void)
 		  &fr.timeout_ms);
 }
 
-/* The files that this instance reads its configuration from, as absolute paths. A file may be written as "name:section". */
+/* The files that this instance reads its configuration from, as absolute paths. A file may be
+ * written as "name:section". */
 static void find_own_files(void)
 {
 	static const char *const kinds[] = {"ini", "yaml", "yml", "json", "xml", "config"};
@@ -280,7 +287,8 @@ __attribute__((noreturn)) static void dry_run(void)
 	if (!out)
 		out_of_memory();
 	fr_explain_absolute(fr.dry_run, path, sizeof(path));
-	uwsgi_foreach(usl, fr.dirs) {
+	uwsgi_foreach(usl, fr.dirs)
+	{
 		if (fr_config_resolve_folder(usl->value, &root, reason, sizeof(reason)) < 0)
 			refuse("fastreload-dir", usl->value, reason);
 		if (fr_explain_path(fr.rules, root, path, out)) {
@@ -343,11 +351,13 @@ static void add_folders(void)
 	char reason[256];
 	char *path;
 
-	uwsgi_foreach(usl, fr.dirs) {
+	uwsgi_foreach(usl, fr.dirs)
+	{
 		if (fr_config_resolve_folder(usl->value, &path, reason, sizeof(reason)) < 0) {
 			if (!uwsgi.is_a_reload)
 				refuse("fastreload-dir", usl->value, reason);
-			/* It was there when uWSGI started; to be without it is no reason to end what runs. */
+			/* It was there when uWSGI started; to be without it is no reason to end
+			 * what runs. */
 			path = uwsgi_malloc(PATH_MAX);
 			fr_explain_absolute(usl->value, path, PATH_MAX);
 			fr_log("\"%s\" %s; it is awaited\n", usl->value, reason);
@@ -358,7 +368,8 @@ static void add_folders(void)
 	}
 }
 
-/* A limit of the system leaves part of the tree unwatched, and that is no start; a folder without permission was named, and the rest is watched. */
+/* A limit of the system leaves part of the tree unwatched, and that is no start; a folder without
+ * permission was named, and the rest is watched. */
 static void arm(void)
 {
 	char reason[512];
@@ -396,8 +407,9 @@ static void note_baseline(void)
 }
 
 /*
- * Runs before the application is loaded (core/uwsgi.c, uwsgi_start), so the watch is armed and everything stamped before the first import: there is
- * no moment in which an edit could be lost. It runs after `chdir`, too, so relative folders are relative to that.
+ * Runs before the application is loaded (core/uwsgi.c, uwsgi_start), so the watch is armed and
+ * everything stamped before the first import: there is no moment in which an edit could be lost. It
+ * runs after `chdir`, too, so relative folders are relative to that.
  */
 static int init(void)
 {
@@ -406,7 +418,8 @@ static int init(void)
 	if (!fr.dirs) {
 		if (fr.patterns || fr.action_text || fr.settle_text || fr.mercy_text ||
 		    fr.timeout_text || fr.snapshots_text || fr.broken_text || fr.dry_run)
-			refuse("fastreload-dir", "", "is missing; name the folder to watch, as in \".\"");
+			refuse("fastreload-dir", "",
+			       "is missing; name the folder to watch, as in \".\"");
 		return 0;
 	}
 	read_rules();
@@ -424,7 +437,8 @@ static int init(void)
 	arm();
 	if (!fr.watcher)
 		return 0; /* a limit was reached since uWSGI started: it goes on without us */
-	/* After a reload uWSGI closes what it does not know, a little later (core/setup_utils.c, uwsgi_setup_inherited_sockets). */
+	/* After a reload uWSGI closes what it does not know, a little later (core/setup_utils.c,
+	 * uwsgi_setup_inherited_sockets). */
 	uwsgi_add_safe_fd(fr_watcher_fd(fr.watcher));
 	note_baseline();
 	if (uwsgi.is_a_reload)
@@ -440,7 +454,8 @@ static bool is_in_watched_folder(void *ctx, const char *path)
 	return fr_watcher_relative(fr.watcher, path) != path;
 }
 
-/* What some rule leaves out comes and goes without meaning; what no rule knows may be the application's data. */
+/* What some rule leaves out comes and goes without meaning; what no rule knows may be the
+ * application's data. */
 static bool is_noise(void *ctx, const char *path)
 {
 	const char *relative = fr_watcher_relative(fr.watcher, path);
@@ -457,8 +472,8 @@ static const struct fr_uses_hooks uses_hooks = {
 };
 
 /*
- * Generations need more worker slots than the user asked for, before uWSGI makes its tables and after the language plugins have
- * noted how many workers there are.
+ * Generations need more worker slots than the user asked for, before uWSGI makes its tables and
+ * after the language plugins have noted how many workers there are.
  */
 static void post_init(void)
 {
@@ -471,9 +486,10 @@ static void post_init(void)
 	if (fr.action != FR_ACTION_AUTO && fr.action != FR_ACTION_SWAP)
 		fr.no_swap = "as --fastreload-action says";
 	if (fr.action == FR_ACTION_SWAP && fr.no_swap && !fr.handover.no_swap[0]) {
-		uwsgi_log("[fastreload] --fastreload-action: \"swap\" is not possible here: %s; use "
-			  "\"auto\"\n",
-			  fr.no_swap);
+		uwsgi_log(
+			"[fastreload] --fastreload-action: \"swap\" is not possible here: %s; use "
+			"\"auto\"\n",
+			fr.no_swap);
 		exit(1);
 	}
 	if (fr.no_swap)
@@ -503,7 +519,8 @@ static void post_fork(void)
 	fr_loop_begin_load();
 }
 
-/* Workers, mules, spoolers, gateways and daemons have no use for what is the master's, and uWSGI tells plugins of our kind of workers only. */
+/* Workers, mules, spoolers, gateways and daemons have no use for what is the master's, and uWSGI
+ * tells plugins of our kind of workers only. */
 static void leave_descriptors_to_master(void)
 {
 	if (fr.is_child) /* a child of a child: those numbers may be anybody's by now */
@@ -524,7 +541,8 @@ static void close_in_children(void)
 	is_set = true;
 }
 
-/* Before the first worker is forked. With daemonize2 the process that goes on as the master is itself a forked child, later. */
+/* Before the first worker is forked. With daemonize2 the process that goes on as the master is
+ * itself a forked child, later. */
 static void postinit_apps(void)
 {
 	int error;
@@ -567,7 +585,8 @@ static void say_hello(void)
 	       fr_watcher_folders(fr.watcher), fr_watcher_files(fr.watcher),
 	       fr_action_name(plan.action), plan.reason);
 	if (plan.action == FR_ACTION_RELOAD && uwsgi.max_fd > 1048576)
-		fr_verbose("the limit of open files is very high (%lu): uWSGI would close them all one "
+		fr_verbose("the limit of open files is very high (%lu): uWSGI would close them all "
+			   "one "
 			   "by one at each reload; that is cut short\n",
 			   (unsigned long)uwsgi.max_fd);
 }
@@ -589,9 +608,11 @@ static void enter_loop(void)
 }
 
 /*
- * need-app ends the instance where there is no application to load, and that is what an edit leaves for a moment. It is for the first start to be
- * strict; once there was an application, an instance under development waits for the next save. A lazy worker that is strict would end the
- * instance by itself (core/uwsgi.c, uwsgi_init_all_apps, signals the master), so workers are not, and the master is in their place.
+ * need-app ends the instance where there is no application to load, and that is what an edit leaves
+ * for a moment. It is for the first start to be strict; once there was an application, an instance
+ * under development waits for the next save. A lazy worker that is strict would end the instance by
+ * itself (core/uwsgi.c, uwsgi_init_all_apps, signals the master), so workers are not, and the
+ * master is in their place.
  */
 static void watch_need_app(void)
 {
@@ -630,8 +651,9 @@ static void say_baseline(bool was_reading)
 }
 
 /*
- * What an application registers in uWSGI's shared tables when it is loaded stays there until an exec. One that does is not loaded twice: if lazy-apps was our
- * idea, the instance starts once more without it; if it was the user's, changes become full reloads.
+ * What an application registers in uWSGI's shared tables when it is loaded stays there until an
+ * exec. One that does is not loaded twice: if lazy-apps was our idea, the instance starts once more
+ * without it; if it was the user's, changes become full reloads.
  */
 static void look_for_side_effects(void)
 {
@@ -686,7 +708,8 @@ static char *name_culprit(const char *output, char *text, size_t text_size)
 	fr_sentence_path(error, shown_error, sizeof(shown_error));
 	fr_sentence_path(fr_watcher_relative(fr.watcher, file), shown_file, sizeof(shown_file));
 	if (traceback.file_len > 0)
-		snprintf(text, text_size, "%s, line %ld: %s", shown_file, traceback.line, shown_error);
+		snprintf(text, text_size, "%s, line %ld: %s", shown_file, traceback.line,
+			 shown_error);
 	else
 		snprintf(text, text_size, "%s", shown_error);
 	return text;
@@ -696,8 +719,8 @@ static void show_page(const char *headline)
 {
 	static char html[FR_BROKEN_MAX_BYTES];
 
-	fr_broken_show(html, fr_page_write(headline, fr_generation_failure_output(), html,
-					   sizeof(html)));
+	fr_broken_show(html,
+		       fr_page_write(headline, fr_generation_failure_output(), html, sizeof(html)));
 }
 
 static void say_failure(void)
@@ -714,9 +737,10 @@ static void say_failure(void)
 
 static void say_outcome(const struct fr_reload_times *times)
 {
-	const char *note = fr_slots_have_app() ? "" :
-						 ", but the application did not load: its traceback is "
-						 "above, and the next save is awaited";
+	const char *note = fr_slots_have_app()
+				   ? ""
+				   : ", but the application did not load: its traceback is "
+				     "above, and the next save is awaited";
 
 	fr_broken_hide();
 	fr.handover.reloads++;
@@ -743,11 +767,13 @@ static void say_outcome(const struct fr_reload_times *times)
 	       (long long)(times->done_ms - times->gone_ms));
 }
 
-/* Were files only written to? What comes or goes may change what others find, in ways that leave no trace in them. */
+/* Were files only written to? What comes or goes may change what others find, in ways that leave no
+ * trace in them. */
 static bool are_all_edits(void)
 {
 	for (size_t i = 0; i < fr.changes.len; i++) {
-		if (fr.changes.kinds[i] == FR_CHANGE_ADDED || fr.changes.kinds[i] == FR_CHANGE_REMOVED)
+		if (fr.changes.kinds[i] == FR_CHANGE_ADDED ||
+		    fr.changes.kinds[i] == FR_CHANGE_REMOVED)
 			return false;
 	}
 	return !fr.must_rescan;
@@ -774,13 +800,14 @@ static void act(void)
 	fr_log("%s: %s%s%s (%s)\n", fr.handover.what, fr_action_name(plan.action),
 	       plan.action == FR_ACTION_TOUCH ? ":" : "",
 	       plan.action == FR_ACTION_TOUCH ? fr.action_argument : "", plan.reason);
-	error = fr_reload_start(plan.action, &(struct fr_reload_request){
-						     .argument = fr.action_argument,
-						     .changed = are_all_edits() ? fr.changes.paths : NULL,
-						     .changed_len = fr.changes.len,
-						     .event_ms = fr.changes_event_ms,
-						     .now_ms = now_ms(),
-					     });
+	error = fr_reload_start(plan.action,
+				&(struct fr_reload_request){
+					.argument = fr.action_argument,
+					.changed = are_all_edits() ? fr.changes.paths : NULL,
+					.changed_len = fr.changes.len,
+					.event_ms = fr.changes_event_ms,
+					.now_ms = now_ms(),
+				});
 	if (error)
 		fr_log("%s failed: %s\n", fr_action_name(plan.action), strerror(-error));
 }
@@ -791,17 +818,19 @@ static void say_unchanged(int64_t now)
 
 	fr_reload_release(now);
 	if (fr.changes.items_len == 1)
-		fr_verbose("%s was written to and has not changed\n",
-			   fr_sentence_path(fr_watcher_relative(fr.watcher, fr.changes.items[0].path),
-					    text, sizeof(text)));
+		fr_verbose(
+			"%s was written to and has not changed\n",
+			fr_sentence_path(fr_watcher_relative(fr.watcher, fr.changes.items[0].path),
+					 text, sizeof(text)));
 	else
 		fr_verbose("%zu files were written to and have not changed\n",
 			   fr.changes.items_len);
 }
 
 /*
- * How long to wait for more. A generation can be started at once, and once more if there is more to come, so a single save is not made to wait; but of a
- * checkout, a search and replace, only the end is of interest.
+ * How long to wait for more. A generation can be started at once, and once more if there is more to
+ * come, so a single save is not made to wait; but of a checkout, a search and replace, only the end
+ * is of interest.
  */
 static int64_t settle_time(void)
 {
@@ -812,7 +841,8 @@ static int64_t settle_time(void)
 	return fr_reload_is_running(NULL) ? fr.settle_ms : 0;
 }
 
-/* Takes the batch up when it is ready, goes on with the one that was taken up, and acts on what it comes to. Returns whether there is more to do at once. */
+/* Takes the batch up when it is ready, goes on with the one that was taken up, and acts on what it
+ * comes to. Returns whether there is more to do at once. */
 static bool decide(int64_t now)
 {
 	struct fr_batch_item *items;
@@ -861,7 +891,8 @@ static int64_t next_wake(int64_t now, bool has_more, int64_t reload_wake_ms)
 	return deadline;
 }
 
-/* Somebody writes faster than can be read, and there is always more: that does not hold back what has been noted. */
+/* Somebody writes faster than can be read, and there is always more: that does not hold back what
+ * has been noted. */
 static bool is_overdue(int64_t now)
 {
 	return fr_batch_len(fr.batch) > 0 && now - fr_batch_first_ms(fr.batch) > 2 * FR_BOUND_MS;
@@ -890,14 +921,14 @@ static void master_cycle(void)
 
 	has_more = fr_watcher_step(fr.watcher);
 	now = now_ms();
-	if ((!has_more || is_overdue(now)) && !uwsgi_instance_is_reloading && !uwsgi_instance_is_dying)
+	if ((!has_more || is_overdue(now)) && !uwsgi_instance_is_reloading &&
+	    !uwsgi_instance_is_dying)
 		has_more = decide(now);
 	progress = fr_reload_step(now, reasons & FR_WAKE_WORKER, &times, &reload_wake_ms);
 	if (progress == FR_PROGRESS_DONE) {
 		say_outcome(&times);
 		look_for_side_effects();
-	}
-	else if (progress == FR_PROGRESS_FAILED)
+	} else if (progress == FR_PROGRESS_FAILED)
 		say_failure();
 	fr_wake_at(next_wake(now, has_more, reload_wake_ms));
 }
@@ -909,7 +940,8 @@ static void hijack_worker(void)
 		fr_loop_take_over();
 }
 
-/* The last that runs in this image: after all workers have gone, and just before the exec if there is one. */
+/* The last that runs in this image: after all workers have gone, and just before the exec if there
+ * is one. */
 static void master_cleanup(void)
 {
 	int fd;
@@ -923,7 +955,8 @@ static void master_cleanup(void)
 	if (fd >= 0)
 		(void)fr_baseline_save(fr_watcher_tree(fr.watcher), fd);
 	fr_full_shorten_closing();
-	close(fr_watcher_fd(fr.watcher)); /* uWSGI was told to keep it, and close-on-exec may be lifted */
+	close(fr_watcher_fd(
+		fr.watcher)); /* uWSGI was told to keep it, and close-on-exec may be lifted */
 }
 
 __attribute__((visibility("default"))) struct uwsgi_plugin fastreload_plugin = {

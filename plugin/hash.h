@@ -1,5 +1,6 @@
 /*
- * hash: FNV-1a, 64 bits, for tables and for telling contents apart. It guards against accidents, not against enemies.
+ * hash: FNV-1a, 64 bits, for tables and for telling contents apart. It guards against accidents,
+ * not against enemies.
  */
 #ifndef FR_HASH_H
 #define FR_HASH_H
@@ -9,7 +10,8 @@
 
 #define FR_HASH_START 14695981039346656037ULL
 
-/* Goes on from hash (at first FR_HASH_START, with anything mixed in) over len bytes. About a gigabyte a second. */
+/* Goes on from hash (at first FR_HASH_START, with anything mixed in) over len bytes. About a
+ * gigabyte a second. */
 static inline uint64_t fr_hash_bytes(uint64_t hash, const void *bytes, size_t len)
 {
 	const unsigned char *byte = bytes;

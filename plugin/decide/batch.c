@@ -21,7 +21,8 @@ struct fr_batch {
 	uint32_t *buckets; /* 1 + index of an item, or 0; open addressing */
 	size_t buckets_len;
 	size_t in_state[STATES];
-	int64_t last_ms[STATES]; /* the last hint that put an item into that state, or kept it there */
+	int64_t last_ms[STATES]; /* the last hint that put an item into that state, or kept it there
+				  */
 	int64_t first_ms;
 	bool overflowed;
 };
@@ -169,7 +170,8 @@ int64_t fr_batch_deadline_ms(const struct fr_batch *batch)
 	if (batch->items_len == 0 && !batch->overflowed)
 		return -1;
 	for (int state = 0; state < STATES; state++) {
-		bool is_used = batch->in_state[state] || (state == STATE_COMPLETE && batch->overflowed);
+		bool is_used =
+			batch->in_state[state] || (state == STATE_COMPLETE && batch->overflowed);
 
 		if (is_used && batch->last_ms[state] + waits[state] > deadline)
 			deadline = batch->last_ms[state] + waits[state];

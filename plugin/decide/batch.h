@@ -1,7 +1,8 @@
 /*
  * batch: gathers hints until a save is complete and things are quiet, and says when that is.
  *
- * Knows no disk and reads no clock: every call is told the time, in milliseconds of any clock that never goes back.
+ * Knows no disk and reads no clock: every call is told the time, in milliseconds of any clock that
+ * never goes back.
  */
 #ifndef FR_BATCH_H
 #define FR_BATCH_H
@@ -14,8 +15,9 @@ struct fr_batch;
 
 /* How long to wait for more, after the last hint of each kind. */
 struct fr_batch_times {
-	int64_t settle_ms;  /* after a complete write: of quiet, before acting */
-	int64_t gone_ms;    /* after a file disappeared: many editors save by moving the old file away first */
+	int64_t settle_ms; /* after a complete write: of quiet, before acting */
+	int64_t gone_ms; /* after a file disappeared: many editors save by moving the old file away
+			    first */
 	int64_t writing_ms; /* after a write that nobody has closed yet */
 	int64_t bound_ms;   /* after the first hint, whatever comes in */
 };
@@ -28,11 +30,12 @@ enum fr_batch_hint {
 };
 
 struct fr_batch_item {
-	char *path; /* owned by whoever owns the item */
+	char *path;       /* owned by whoever owns the item */
 	bool was_written; /* not only its attributes were set */
 };
 
-/* More paths than this are not kept one by one: the batch says that it overflowed, and the taker compares everything. */
+/* More paths than this are not kept one by one: the batch says that it overflowed, and the taker
+ * compares everything. */
 #define FR_BATCH_MAX_ITEMS 20000
 
 /* times is copied. 0 or -ENOMEM. */
@@ -58,8 +61,8 @@ int64_t fr_batch_deadline_ms(const struct fr_batch *batch);
 int64_t fr_batch_first_ms(const struct fr_batch *batch);
 
 /*
- * Empties the batch. The caller owns *ret_items (free each path, then the array), which are in the order of their first hints; *ret_overflowed:
- * there was more than that. Returns their number.
+ * Empties the batch. The caller owns *ret_items (free each path, then the array), which are in the
+ * order of their first hints; *ret_overflowed: there was more than that. Returns their number.
  */
 size_t fr_batch_take(struct fr_batch *batch, struct fr_batch_item **ret_items,
 		     bool *ret_overflowed);

@@ -1,5 +1,6 @@
 /*
- * config: the values of the options, checked. Turns text into values and says in one sentence what is wrong with the rest.
+ * config: the values of the options, checked. Turns text into values and says in one sentence what
+ * is wrong with the rest.
  *
  * Knows no uWSGI and looks at the disk only where a value names something on it.
  */
@@ -20,22 +21,25 @@
 /* Longest time that a worker can be given to leave, or to load. */
 #define FR_CONFIG_MAX_SECONDS 3600
 
-/* "auto", "swap", "reload", "workers", "chain" or "touch:FILE"; *ret_file points into value for the last, else it is NULL. 0, or -EINVAL with a sentence in error. */
+/* "auto", "swap", "reload", "workers", "chain" or "touch:FILE"; *ret_file points into value for the
+ * last, else it is NULL. 0, or -EINVAL with a sentence in error. */
 int fr_config_parse_action(const char *value, enum fr_action *ret_action, const char **ret_file,
 			   char *error, size_t error_size);
 
-/* Whole seconds from 1 to FR_CONFIG_MAX_SECONDS, given back in ms. 0, or -EINVAL with a sentence in error. */
+/* Whole seconds from 1 to FR_CONFIG_MAX_SECONDS, given back in ms. 0, or -EINVAL with a sentence in
+ * error. */
 int fr_config_parse_seconds(const char *value, int64_t *ret_ms, char *error, size_t error_size);
 
-/* A number of processes, from 0 to FR_CONFIG_MAX_SNAPSHOTS. 0, or -EINVAL with a sentence in error. */
+/* A number of processes, from 0 to FR_CONFIG_MAX_SNAPSHOTS. 0, or -EINVAL with a sentence in error.
+ */
 int fr_config_parse_snapshots(const char *value, int *ret_number, char *error, size_t error_size);
 
 /* Whole milliseconds from 0 to FR_CONFIG_MAX_SETTLE_MS. 0, or -EINVAL with a sentence in error. */
 int fr_config_parse_settle(const char *value, int64_t *ret_ms, char *error, size_t error_size);
 
 /*
- * The absolute, resolved path of a folder that can be listed, relative to the current one. The caller frees *ret_path. 0, or a negative errno
- * with a sentence in error.
+ * The absolute, resolved path of a folder that can be listed, relative to the current one. The
+ * caller frees *ret_path. 0, or a negative errno with a sentence in error.
  */
 int fr_config_resolve_folder(const char *value, char **ret_path, char *error, size_t error_size);
 

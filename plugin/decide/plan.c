@@ -6,9 +6,8 @@
 #include "decide/plan.h"
 
 static const char *const names[FR_ACTIONS] = {
-	[FR_ACTION_AUTO] = "auto",     [FR_ACTION_SWAP] = "swap",
-	[FR_ACTION_RELOAD] = "reload", [FR_ACTION_WORKERS] = "workers",
-	[FR_ACTION_CHAIN] = "chain",   [FR_ACTION_TOUCH] = "touch",
+	[FR_ACTION_AUTO] = "auto",       [FR_ACTION_SWAP] = "swap",   [FR_ACTION_RELOAD] = "reload",
+	[FR_ACTION_WORKERS] = "workers", [FR_ACTION_CHAIN] = "chain", [FR_ACTION_TOUCH] = "touch",
 };
 
 const char *fr_action_name(enum fr_action action)
@@ -39,9 +38,11 @@ struct fr_plan fr_plan_make(const struct fr_plan_facts *facts, const char *const
 	if (facts->wanted != FR_ACTION_AUTO && facts->wanted != FR_ACTION_SWAP)
 		return (struct fr_plan){facts->wanted, "as --fastreload-action says"};
 	if (!facts->no_swap)
-		return (struct fr_plan){FR_ACTION_SWAP, "the old code serves until the new is ready"};
-	/* What speaks against loading twice in one instance mostly speaks against workers that load again in place, too. */
-	return (struct fr_plan){facts->has_lazy_apps && facts->is_workers_safe ? FR_ACTION_WORKERS :
-										 FR_ACTION_RELOAD,
+		return (struct fr_plan){FR_ACTION_SWAP,
+					"the old code serves until the new is ready"};
+	/* What speaks against loading twice in one instance mostly speaks against workers that load
+	 * again in place, too. */
+	return (struct fr_plan){facts->has_lazy_apps && facts->is_workers_safe ? FR_ACTION_WORKERS
+									       : FR_ACTION_RELOAD,
 				facts->no_swap};
 }

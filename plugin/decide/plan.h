@@ -10,9 +10,10 @@
 #include <stddef.h>
 
 enum fr_action {
-	FR_ACTION_AUTO,	   /* whatever suits the instance; never the outcome of a plan */
-	FR_ACTION_SWAP,	   /* new workers beside the old ones, that take over when they are ready */
-	FR_ACTION_RELOAD,  /* uWSGI's graceful reload of the whole instance: the binary is executed again */
+	FR_ACTION_AUTO,    /* whatever suits the instance; never the outcome of a plan */
+	FR_ACTION_SWAP,    /* new workers beside the old ones, that take over when they are ready */
+	FR_ACTION_RELOAD,  /* uWSGI's graceful reload of the whole instance: the binary is executed
+			      again */
 	FR_ACTION_WORKERS, /* all workers at once, in place */
 	FR_ACTION_CHAIN,   /* one worker after the other, in place */
 	FR_ACTION_TOUCH,   /* somebody else's file is touched, and that is all */
@@ -21,10 +22,10 @@ enum fr_action {
 
 /* What the decision rests on; all borrowed. */
 struct fr_plan_facts {
-	enum fr_action wanted;	   /* --fastreload-action */
-	bool has_lazy_apps;	   /* each worker loads the application itself */
-	bool is_workers_safe;	   /* with lazy apps: nothing is registered again by each load */
-	const char *no_swap;	   /* why FR_ACTION_SWAP is not safe here; NULL: it is */
+	enum fr_action wanted;        /* --fastreload-action */
+	bool has_lazy_apps;           /* each worker loads the application itself */
+	bool is_workers_safe;         /* with lazy apps: nothing is registered again by each load */
+	const char *no_swap;          /* why FR_ACTION_SWAP is not safe here; NULL: it is */
 	const char *const *own_files; /* absolute paths of the instance's own configuration */
 	size_t own_files_len;
 };

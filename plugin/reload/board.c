@@ -86,8 +86,8 @@ void fr_board_go(int wid)
 }
 
 /*
- * The time-out is for a master that is killed: nobody else would ever wake this worker. Only then its parent is looked at: at first that
- * may be a process on its way out.
+ * The time-out is for a master that is killed: nobody else would ever wake this worker. Only then
+ * its parent is looked at: at first that may be a process on its way out.
  */
 bool fr_board_hold(int wid)
 {

@@ -1,8 +1,9 @@
 /*
  * board: what the master and its workers tell each other, in memory that they share.
  *
- * One entry for each worker slot. Words of an entry are written by one side only, whole, and with sequential consistency; nobody waits
- * for a lock, so a process that is killed at any moment leaves nothing behind that could hold up another.
+ * One entry for each worker slot. Words of an entry are written by one side only, whole, and with
+ * sequential consistency; nobody waits for a lock, so a process that is killed at any moment leaves
+ * nothing behind that could hold up another.
  */
 #ifndef FR_BOARD_H
 #define FR_BOARD_H
@@ -12,14 +13,17 @@
 
 struct fr_board_slot {
 	/* Written by the master, before the worker is forked or while it waits. */
-	uint32_t must_hold; /* a candidate: say so when loaded, and wait for the word to go (a worker may set it for itself) */
+	uint32_t must_hold; /* a candidate: say so when loaded, and wait for the word to go (a
+			       worker may set it for itself) */
 	uint32_t may_go;    /* that word; a futex(2) */
-	uint32_t is_ours;   /* the next worker in this slot is a candidate, not one that uWSGI respawns */
-	uint32_t ticket;    /* goes up with each worker: one that was forked for another has come too late */
+	uint32_t is_ours;   /* the next worker in this slot is a candidate, not one that uWSGI
+			       respawns */
+	uint32_t ticket; /* goes up with each worker: one that was forked for another has come too
+			    late */
 
 	/* Written by the worker. */
 	uint32_t is_loaded; /* it has loaded what there is to load, and is about to accept */
-	uint32_t apps;	    /* how many applications it has loaded */
+	uint32_t apps;      /* how many applications it has loaded */
 	uint32_t accepting; /* how many of its threads may take up a connection at this moment */
 
 	int leave_fd; /* an eventfd in the queue of all its threads: readable when it is to leave */
@@ -28,7 +32,8 @@ struct fr_board_slot {
 /* Makes a board for slots 1 to `slots`. Before the first fork. 0 or a negative errno. */
 int fr_board_open(int slots);
 
-/* How many applications a worker must have loaded to be of use; 0: not known. Written by the master. */
+/* How many applications a worker must have loaded to be of use; 0: not known. Written by the
+ * master. */
 void fr_board_want_apps(uint32_t apps);
 uint32_t fr_board_wanted_apps(void);
 
@@ -41,7 +46,8 @@ void fr_board_clear(int wid);
 /* Worker, before it loads: if it is no candidate, what its predecessor has left is wiped away. */
 void fr_board_enter(int wid);
 
-/* Master: the worker takes up no more connections, and ends when it has answered those that it has. Wakes all its threads. */
+/* Master: the worker takes up no more connections, and ends when it has answered those that it has.
+ * Wakes all its threads. */
 void fr_board_leave(int wid);
 
 /* Master: a candidate that holds may go on. */

@@ -10,7 +10,8 @@
 
 extern struct uwsgi_server uwsgi;
 
-/* Shared with the workers. Odd version: being written. The master is the only writer, and readers never wait for it. */
+/* Shared with the workers. Odd version: being written. The master is the only writer, and readers
+ * never wait for it. */
 struct page {
 	uint32_t version;
 	uint32_t len; /* 0: no page is shown */
@@ -87,7 +88,8 @@ static bool has(struct wsgi_request *request, const char *name, const char *word
 	return value && memmem(value, len, word, strlen(word));
 }
 
-/* Somebody who navigates; not a script, a style sheet, an image, or a fetch() that happens to take HTML. */
+/* Somebody who navigates; not a script, a style sheet, an image, or a fetch() that happens to take
+ * HTML. */
 static bool is_page_wanted(struct wsgi_request *request)
 {
 	uint16_t len;
@@ -133,7 +135,8 @@ static int request_hook(struct wsgi_request *request)
 	return result;
 }
 
-/* Plugins without applications keep their own hook: what is not loaded cannot be broken. One plugin may stand in several places. */
+/* Plugins without applications keep their own hook: what is not loaded cannot be broken. One plugin
+ * may stand in several places. */
 void fr_broken_take_over(void)
 {
 	if (!page)

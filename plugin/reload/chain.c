@@ -1,5 +1,6 @@
 /*
- * chain: uWSGI's chain reload: each worker leaves when the one before it accepts again, so that somebody always serves.
+ * chain: uWSGI's chain reload: each worker leaves when the one before it accepts again, so that
+ * somebody always serves.
  */
 #include <uwsgi.h>
 
@@ -11,12 +12,14 @@ extern struct uwsgi_server uwsgi;
 static int start(const struct fr_reload_request *request)
 {
 	(void)request;
-	fr_slots_kill_loading(); /* the chain passes over them, and they may be loading what has just been changed */
+	fr_slots_kill_loading(); /* the chain passes over them, and they may be loading what has
+				    just been changed */
 	uwsgi_chain_reload();
 	return 0;
 }
 
-/* A worker that did not accept when its turn came was passed over: then the chain goes round once more. */
+/* A worker that did not accept when its turn came was passed over: then the chain goes round once
+ * more. */
 static enum fr_progress progress(void)
 {
 	if (uwsgi.status.chain_reloading != 0 || !fr_slots_are_serving())

@@ -1,7 +1,9 @@
 /*
- * full: uWSGI's own graceful reload of the whole instance. Always right: the binary is executed again, and reads its configuration anew.
+ * full: uWSGI's own graceful reload of the whole instance. Always right: the binary is executed
+ * again, and reads its configuration anew.
  *
- * What happens after the last worker has gone happens in another image of this process: see handover.
+ * What happens after the last worker has gone happens in another image of this process: see
+ * handover.
  */
 #include <uwsgi.h>
 
@@ -24,16 +26,18 @@ static int start(const struct fr_reload_request *request)
 	return 0;
 }
 
-/* With --lazy (not lazy-apps) grace_them_all only restarts the workers, and this process goes on. */
+/* With --lazy (not lazy-apps) grace_them_all only restarts the workers, and this process goes on.
+ */
 static enum fr_progress progress(void)
 {
-	return !uwsgi_instance_is_reloading && fr_slots_are_replaced() ? FR_PROGRESS_DONE :
-									 FR_PROGRESS_RUNNING;
+	return !uwsgi_instance_is_reloading && fr_slots_are_replaced() ? FR_PROGRESS_DONE
+								       : FR_PROGRESS_RUNNING;
 }
 
 /*
- * uwsgi_reload closes one descriptor after the other up to the limit of open files, which may be 2^30 in a container and take minutes
- * (core/master_utils.c, unbit/uwsgi#2299). The highest one that is open is enough; the next image reads the limit anew.
+ * uwsgi_reload closes one descriptor after the other up to the limit of open files, which may be
+ * 2^30 in a container and take minutes (core/master_utils.c, unbit/uwsgi#2299). The highest one
+ * that is open is enough; the next image reads the limit anew.
  */
 void fr_full_shorten_closing(void)
 {

@@ -15,22 +15,27 @@
 
 extern struct uwsgi_server uwsgi;
 
-/* One generation serves, one loads, and the others may still be leaving, each with its slow request. */
+/* One generation serves, one loads, and the others may still be leaving, each with its slow
+ * request. */
 #define FR_GENERATIONS 4
 
 /* What an order for the nursery has room for, with a few left. */
 #define FR_GENERATION_MAX_WORKERS 60
 
-/* With more changed files than this, it does not matter any more which they are: everything is loaded from the beginning. */
+/* With more changed files than this, it does not matter any more which they are: everything is
+ * loaded from the beginning. */
 #define FR_GENERATION_NAMED 100
 
-/* A candidate that somebody else kills (the kernel, short of memory; a person) says nothing about the code: try again this often. */
+/* A candidate that somebody else kills (the kernel, short of memory; a person) says nothing about
+ * the code: try again this often. */
 #define FR_GENERATION_RETRIES 3
 
-/* Longest that a process which is already forked may wait for its first moment on a processor, where that matters. */
+/* Longest that a process which is already forked may wait for its first moment on a processor,
+ * where that matters. */
 #define FR_GENERATION_UNBORN_MS 50
 
-/* While the old workers are asked to accept no more: they answer within microseconds, and wake us; this is for the one that is being scheduled away. */
+/* While the old workers are asked to accept no more: they answer within microseconds, and wake us;
+ * this is for the one that is being scheduled away. */
 #define FR_GENERATION_SWITCH_LOOK_MS 1
 
 enum slot_state { SLOT_FREE, SLOT_LOADING, SLOT_SERVING, SLOT_LEAVING, SLOT_DOOMED, SLOT_RESERVED };
@@ -38,24 +43,27 @@ enum slot_state { SLOT_FREE, SLOT_LOADING, SLOT_SERVING, SLOT_LEAVING, SLOT_DOOM
 struct slot {
 	enum slot_state state;
 	int64_t until_ms; /* LEAVING: then it is killed; LOADING: then it has failed */
-	bool is_unborn;	  /* the nursery has still to fork it */
+	bool is_unborn;   /* the nursery has still to fork it */
 };
 
 static struct {
 	int wanted; /* how many workers the user asked for; 0: no generations here */
 	void (*first_preinit)(void); /* the first language plugin's own preinit_apps */
-	bool was_lazy; /* lazy-apps is what the user asked for */
+	bool was_lazy;               /* lazy-apps is what the user asked for */
 	int64_t mercy_ms, timeout_ms;
 	struct slot *slots; /* 1 to uwsgi.numproc */
-	uint32_t apps;	    /* how many applications the serving generation has loaded */
+	uint32_t apps;      /* how many applications the serving generation has loaded */
 	bool has_nursery;   /* it loads; else each worker does */
-	char *changed;	    /* for the next start: paths behind each other, each with its NUL; NULL: anything may have */
+	char *changed;      /* for the next start: paths behind each other, each with its NUL; NULL:
+			       anything may have */
 	const char **changed_paths; /* they point into it */
 	size_t changed_len;
-	bool awaits_first;  /* the first generation was loading when something changed, and loads again */
-	bool must_start;    /* candidates are wanted, and wait for slots to become free */
-	bool was_loaded;    /* all candidates were, in the last turn */
-	bool is_switching;  /* the old ones have been told to accept no more; the new ones wait for that */
+	bool awaits_first; /* the first generation was loading when something changed, and loads
+			      again */
+	bool must_start;   /* candidates are wanted, and wait for slots to become free */
+	bool was_loaded;   /* all candidates were, in the last turn */
+	bool is_switching; /* the old ones have been told to accept no more; the new ones wait for
+			      that */
 	int retries;
 	int failed_wid; /* whose output explains the failure; 0: none */
 	char failure[128];
@@ -80,7 +88,8 @@ static bool has_option(const char *const *names)
 	return false;
 }
 
-/* What the master would otherwise have loaded, for processes that are forked from it and do not load the application themselves. */
+/* What the master would otherwise have loaded, for processes that are forked from it and do not
+ * load the application themselves. */
 static const char *refusal_without_lazy_apps(void)
 {
 	static const char *const shared[] = {"shared-import", "shared-pyimport", "shared-py-import",
@@ -90,13 +99,14 @@ static const char *refusal_without_lazy_apps(void)
 		return "mules run the application that the master has loaded";
 	if (uwsgi.spoolers)
 		return "spoolers run the application that the master has loaded";
-	if (uwsgi.hook_pre_app || uwsgi.hook_post_app || uwsgi.exec_pre_app || uwsgi.exec_post_app ||
-	    uwsgi.call_pre_app || uwsgi.call_post_app)
+	if (uwsgi.hook_pre_app || uwsgi.hook_post_app || uwsgi.exec_pre_app ||
+	    uwsgi.exec_post_app || uwsgi.call_pre_app || uwsgi.call_post_app)
 		return "hooks before and after the application would run once for each worker";
 	return has_option(shared) ? "shared-import loads modules in the master" : NULL;
 }
 
-/* uWSGI opens two for each slot, and we one; the rest is for what there is anyway, and the application. */
+/* uWSGI opens two for each slot, and we one; the rest is for what there is anyway, and the
+ * application. */
 static bool has_descriptors(void)
 {
 	struct rlimit limit;
@@ -132,7 +142,8 @@ const char *fr_generation_refusal(void)
 
 /* ---- the slots ---- */
 
-/* The tables of RPC functions are made before any plugin can say how many workers there will be (core/rpc.c, uwsgi_rpc_init): make larger ones, with what is registered. */
+/* The tables of RPC functions are made before any plugin can say how many workers there will be
+ * (core/rpc.c, uwsgi_rpc_init): make larger ones, with what is registered. */
 static int enlarge_rpc_tables(int old_len, int new_len)
 {
 	size_t row = sizeof(struct uwsgi_rpc) * uwsgi.rpc_max;
@@ -147,8 +158,10 @@ static int enlarge_rpc_tables(int old_len, int new_len)
 }
 
 /*
- * The language plugins note the number of workers in preinit_apps ("uwsgi.numproc", "uwsgi.workers()"), after uWSGI has made its tables, and should see
- * the one that the user wrote. No hook of ours runs in between, so we stand in for the first of theirs; ours comes after the last of them.
+ * The language plugins note the number of workers in preinit_apps ("uwsgi.numproc",
+ * "uwsgi.workers()"), after uWSGI has made its tables, and should see the one that the user wrote.
+ * No hook of ours runs in between, so we stand in for the first of theirs; ours comes after the
+ * last of them.
  */
 static void preinit_with_wanted(void)
 {
@@ -173,7 +186,8 @@ void fr_generation_end_preinit(void)
 		uwsgi.numproc = all_slots(gen.wanted);
 }
 
-/* uWSGI starts as many workers as "cheaper" allows and marks the other slots as cheaped (core/uwsgi.c, end of uwsgi_start). */
+/* uWSGI starts as many workers as "cheaper" allows and marks the other slots as cheaped
+ * (core/uwsgi.c, end of uwsgi_start). */
 int fr_generation_prepare(int64_t mercy_ms, int64_t timeout_ms)
 {
 	int wanted = uwsgi.numproc;
@@ -223,12 +237,12 @@ static int list_len(struct uwsgi_string_list *list)
 	struct uwsgi_string_list *usl;
 	int len = 0;
 
-	uwsgi_foreach(usl, list)
-		len++;
+	uwsgi_foreach(usl, list) len++;
 	return len;
 }
 
-/* Signal handlers are noted for each worker, as it should be; but where the master sends a signal is looked up in its own row, which stays empty here. */
+/* Signal handlers are noted for each worker, as it should be; but where the master sends a signal
+ * is looked up in its own row, which stays empty here. */
 static bool has_targeted_signals(void)
 {
 	for (int wid = 1; wid <= uwsgi.numproc; wid++) {
@@ -243,7 +257,8 @@ static bool has_targeted_signals(void)
 	return false;
 }
 
-/* Timers, cron jobs and monitors are added to tables that hold 64 and are emptied by an exec only; each load would add them again. */
+/* Timers, cron jobs and monitors are added to tables that hold 64 and are emptied by an exec only;
+ * each load would add them again. */
 const char *fr_generation_side_effect(void)
 {
 	if (ushared->timers_cnt > list_len(uwsgi.signal_timers) ||
@@ -253,9 +268,9 @@ const char *fr_generation_side_effect(void)
 		return "the application registers cron jobs";
 	if (ushared->files_monitored_cnt > 0)
 		return "the application registers file monitors";
-	return gen.was_lazy || !has_targeted_signals() ?
-		       NULL :
-		       "the application registers signals that go to certain processes";
+	return gen.was_lazy || !has_targeted_signals()
+		       ? NULL
+		       : "the application registers signals that go to certain processes";
 }
 
 bool fr_generation_was_lazy(void)
@@ -390,7 +405,8 @@ static bool is_among(const char *path, const char **paths, size_t len)
 	return false;
 }
 
-/* The request is gone when slots become free: what it says is kept. What was not loaded yet has still changed, so new paths come to the old ones. */
+/* The request is gone when slots become free: what it says is kept. What was not loaded yet has
+ * still changed, so new paths come to the old ones. */
 static void keep_changes(const struct fr_reload_request *request)
 {
 	bool is_first = gen.changed == NULL && gen.changed_len == 0;
@@ -408,9 +424,9 @@ static void keep_changes(const struct fr_reload_request *request)
 		text = malloc(size);
 	paths = text ? calloc(gen.changed_len + request->changed_len + 1, sizeof(*paths)) : NULL;
 	for (size_t i = 0; paths && i < request->changed_len + gen.changed_len; i++) {
-		const char *path = i < request->changed_len ?
-					   request->changed[i] :
-					   gen.changed_paths[i - request->changed_len];
+		const char *path = i < request->changed_len
+					   ? request->changed[i]
+					   : gen.changed_paths[i - request->changed_len];
 
 		if (is_among(path, paths, len))
 			continue;
@@ -435,9 +451,10 @@ size_t fr_generation_resumed_at(void)
 }
 
 /*
- * Workers of the serving generation that are still loading may have read the old files already, and would leave their bytecode behind. They serve
- * nothing, so they end; if others serve, until the new generation takes over from those. If nobody does, they begin again in place, which is uWSGI's doing and all
- * there is to do: returns whether that is so.
+ * Workers of the serving generation that are still loading may have read the old files already, and
+ * would leave their bytecode behind. They serve nothing, so they end; if others serve, until the
+ * new generation takes over from those. If nobody does, they begin again in place, which is uWSGI's
+ * doing and all there is to do: returns whether that is so.
  */
 static bool restart_loading(void)
 {
@@ -535,7 +552,8 @@ static bool has_ended(int wid, int64_t now_ms, int *ret_status)
 	if (gen.slots[wid].is_unborn && fr_nursery_is_busy())
 		return false;
 	if (gen.slots[wid].is_unborn && gen.slots[wid].state == SLOT_DOOMED) {
-		/* Its loader has been killed: one that was forked at that moment has not begun to run, and ends when it does. */
+		/* Its loader has been killed: one that was forked at that moment has not begun to
+		 * run, and ends when it does. */
 		gen.slots[wid].until_ms = now_ms + FR_GENERATION_UNBORN_MS;
 		gen.slots[wid].is_unborn = false;
 	}
@@ -551,8 +569,8 @@ static bool has_ended(int wid, int64_t now_ms, int *ret_status)
 }
 
 /*
- * Reaps what is not serving, before uWSGI does: it would log each planned end like an accident. Returns the slot of a candidate that has
- * died, or 0; *ret_status says of what.
+ * Reaps what is not serving, before uWSGI does: it would log each planned end like an accident.
+ * Returns the slot of a candidate that has died, or 0; *ret_status says of what.
  */
 static int reap(int64_t now_ms, int *ret_status)
 {
@@ -581,11 +599,12 @@ static bool fail(int64_t now_ms, int died_wid, int status)
 {
 	gen.failed_wid = died_wid;
 	doom_candidates(died_wid);
-	if ((status < 0 || (WIFSIGNALED(status) && (WTERMSIG(status) == SIGKILL ||
-						   WTERMSIG(status) == SIGTERM))) &&
+	if ((status < 0 || (WIFSIGNALED(status) &&
+			    (WTERMSIG(status) == SIGKILL || WTERMSIG(status) == SIGTERM))) &&
 	    gen.retries++ < FR_GENERATION_RETRIES) {
 		if (gen.has_nursery)
-			fr_nursery_forget(); /* if it is the code, a load from the beginning shows it */
+			fr_nursery_forget(); /* if it is the code, a load from the beginning shows
+						it */
 		gen.must_start = true;
 		spawn_candidates(now_ms);
 		return false;
@@ -685,7 +704,8 @@ static bool are_all_loaded(void)
 
 /* ---- the switch ---- */
 
-/* First half: the old ones accept no more, and from here on uWSGI sees the new ones as the workers, and respawns those. */
+/* First half: the old ones accept no more, and from here on uWSGI sees the new ones as the workers,
+ * and respawns those. */
 static void begin_switch(int64_t now_ms)
 {
 	bool is_shown = false; /* what it printed while it loaded, once */
@@ -700,7 +720,8 @@ static void begin_switch(int64_t now_ms)
 			if (worker->pid > 0 && worker->accepting)
 				fr_board_leave(wid);
 			else if (worker->pid > 0)
-				doom(wid); /* just respawned, and not there yet: it serves nothing */
+				doom(wid); /* just respawned, and not there yet: it serves nothing
+					    */
 		} else if (gen.slots[wid].state == SLOT_LOADING) {
 			worker->cheaped = 0;
 			gen.slots[wid].state = SLOT_SERVING;
@@ -715,7 +736,8 @@ static void begin_switch(int64_t now_ms)
 	gen.is_switching = true;
 }
 
-/* Whoever leaves has no thread that could still take up a connection: from now on, nobody hears the old code who asks anew. */
+/* Whoever leaves has no thread that could still take up a connection: from now on, nobody hears the
+ * old code who asks anew. */
 static bool have_old_let_go(void)
 {
 	for (int wid = 1; wid <= uwsgi.numproc; wid++) {
@@ -726,7 +748,8 @@ static bool have_old_let_go(void)
 	return true;
 }
 
-/* Second half: the new ones begin. Connections that came in between have waited in the socket's queue. */
+/* Second half: the new ones begin. Connections that came in between have waited in the socket's
+ * queue. */
 static void end_switch(void)
 {
 	gen.changed_len = 0;
@@ -754,11 +777,12 @@ static void name_what_holds(int wid)
 
 		if (!worker->cores[core].in_request)
 			continue;
-		uwsgi_log_verbose("[fastreload] worker %d (pid %d) is still at %.*s %.*s after %lld s "
-				  "(--fastreload-mercy): it is killed\n",
-				  wid, (int)worker->pid, (int)request->method_len,
-				  request->method ? request->method : "", (int)request->uri_len,
-				  request->uri ? request->uri : "", (long long)gen.mercy_ms / 1000);
+		uwsgi_log_verbose(
+			"[fastreload] worker %d (pid %d) is still at %.*s %.*s after %lld s "
+			"(--fastreload-mercy): it is killed\n",
+			wid, (int)worker->pid, (int)request->method_len,
+			request->method ? request->method : "", (int)request->uri_len,
+			request->uri ? request->uri : "", (long long)gen.mercy_ms / 1000);
 		return;
 	}
 	uwsgi_log_verbose("[fastreload] worker %d (pid %d) has not ended after %lld s "
@@ -786,8 +810,9 @@ static bool is_of_use(int wid)
 }
 
 /*
- * uWSGI respawns a worker that has crashed or had its time, and that one loads what is on the disk. If that is broken, it is left out: the others
- * serve the last good code. If there are no others, it serves what it has.
+ * uWSGI respawns a worker that has crashed or had its time, and that one loads what is on the disk.
+ * If that is broken, it is left out: the others serve the last good code. If there are no others,
+ * it serves what it has.
  */
 static void look_at_respawned(void)
 {
@@ -806,15 +831,17 @@ static void look_at_respawned(void)
 			fr_board_go(wid);
 			continue;
 		}
-		uwsgi_log_verbose("[fastreload] worker %d was respawned, but the code on the disk does "
-				  "not load: it is left out until the next good save\n",
-				  wid);
+		uwsgi_log_verbose(
+			"[fastreload] worker %d was respawned, but the code on the disk does "
+			"not load: it is left out until the next good save\n",
+			wid);
 		uwsgi.workers[wid].cheaped = 1;
 		doom(wid);
 	}
 }
 
-/* The first generation is uWSGI's own doing: note what it has loaded as soon as one of its workers is there. */
+/* The first generation is uWSGI's own doing: note what it has loaded as soon as one of its workers
+ * is there. */
 static void learn_apps(void)
 {
 	for (int wid = 1; gen.apps == 0 && wid <= uwsgi.numproc; wid++) {
@@ -839,8 +866,8 @@ static int64_t next_look(void)
 }
 
 /*
- * uWSGI ends or reloads the instance: it has signalled the workers that it knew at that moment, once, and waits for all that it knows
- * later (core/uwsgi.c, kill_them_all, grace_them_all).
+ * uWSGI ends or reloads the instance: it has signalled the workers that it knew at that moment,
+ * once, and waits for all that it knows later (core/uwsgi.c, kill_them_all, grace_them_all).
  */
 static void wind_up(void)
 {
@@ -880,7 +907,8 @@ static enum fr_generation_state follow_candidates(int64_t now_ms, int died_wid, 
 		return FR_GENERATION_FAILED;
 	}
 	if (are_all_loaded()) {
-		/* A save between the moments at which two of them read the file has been noted by the next turn, and held this load. */
+		/* A save between the moments at which two of them read the file has been noted by
+		 * the next turn, and held this load. */
 		if (!gen.has_nursery && !gen.was_loaded)
 			gen.was_loaded = true;
 		else

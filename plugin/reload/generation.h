@@ -1,10 +1,12 @@
 /*
- * generation: new workers are loaded beside the old ones, take over when all of them are ready, and the old ones leave without
- * dropping a request. If the new code does not load, the old goes on serving.
+ * generation: new workers are loaded beside the old ones, take over when all of them are ready, and
+ *the old ones leave without dropping a request. If the new code does not load, the old goes on
+ *serving.
  *
- * uWSGI is given more worker slots than the user asked for; those without work are "cheaped", its own notion for a worker
- * that is not to run now. A generation is a set of slots, taken from those that are free: a worker's applications live in its slot, with
- * pointers into the process that loaded them, so two processes never share one.
+ * uWSGI is given more worker slots than the user asked for; those without work are "cheaped", its
+ *own notion for a worker that is not to run now. A generation is a set of slots, taken from those
+ *that are free: a worker's applications live in its slot, with pointers into the process that
+ *loaded them, so two processes never share one.
  *
  *	free -> loading -> (all loaded) -> serving -> leaving -> free
  *	           |-> doomed -> free                    |-> doomed -> free
@@ -16,16 +18,19 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Why generations cannot be used in this instance: a sentence's end ("cheaper changes the number of workers by itself"), static; NULL: they can. To be asked once all options are known. */
+/* Why generations cannot be used in this instance: a sentence's end ("cheaper changes the number of
+ * workers by itself"), static; NULL: they can. To be asked once all options are known. */
 const char *fr_generation_refusal(void);
 
 /*
- * Gives the instance its slots. After all plugins have initialised themselves and before uWSGI makes its tables (post_init). Turns on lazy-apps, because the master
- * must stay clean of the application. 0 or a negative errno.
+ * Gives the instance its slots. After all plugins have initialised themselves and before uWSGI
+ * makes its tables (post_init). Turns on lazy-apps, because the master must stay clean of the
+ * application. 0 or a negative errno.
  */
 int fr_generation_prepare(int64_t mercy_ms, int64_t timeout_ms);
 
-/* Lets a nursery load the generations, with as many snapshots; hooks and ctx are borrowed for ever. After fr_generation_prepare. */
+/* Lets a nursery load the generations, with as many snapshots; hooks and ctx are borrowed for ever.
+ * After fr_generation_prepare. */
 struct fr_uses_hooks;
 void fr_generation_use_nursery(int snapshots, const struct fr_uses_hooks *hooks, void *ctx);
 
@@ -41,7 +46,8 @@ void fr_generation_enter_loop(void);
 /* In each new worker, before it loads: what it sees of the instance is what the user asked for. */
 void fr_generation_enter_worker(void);
 
-/* The first generation has loaded something that cannot be loaded twice in one instance: a sentence's end, static, or NULL. */
+/* The first generation has loaded something that cannot be loaded twice in one instance: a
+ * sentence's end, static, or NULL. */
 const char *fr_generation_side_effect(void);
 
 /* Was lazy-apps the user's own wish? */
@@ -56,10 +62,12 @@ enum fr_generation_state {
 	FR_GENERATION_FAILED,  /* reported once: the old ones go on; see fr_generation_failure */
 };
 
-/* Starts candidates, in place of those that are loading. In the master. A forked child does not return from this. */
+/* Starts candidates, in place of those that are loading. In the master. A forked child does not
+ * return from this. */
 void fr_generation_start(const struct fr_reload_request *request);
 
-/* Ends the candidates, for newer ones to come; and starts them again if none do. Not while the generations switch. */
+/* Ends the candidates, for newer ones to come; and starts them again if none do. Not while the
+ * generations switch. */
 void fr_generation_hold(void);
 void fr_generation_release(int64_t now_ms);
 
@@ -69,10 +77,12 @@ enum fr_generation_state fr_generation_step(int64_t now_ms, int64_t *ret_wake_ms
 /* Is this the moment between two generations, in which nothing may be started? */
 bool fr_generation_is_switching(void);
 
-/* What became of the candidates that failed, as the end of a sentence; valid until the next start. */
+/* What became of the candidates that failed, as the end of a sentence; valid until the next start.
+ */
 const char *fr_generation_failure(void);
 
-/* From where the generation that serves was loaded: how many files had been read before it went on; 0: from the beginning. */
+/* From where the generation that serves was loaded: how many files had been read before it went on;
+ * 0: from the beginning. */
 size_t fr_generation_resumed_at(void);
 
 /* What the candidate that failed has printed; valid until the next start. */

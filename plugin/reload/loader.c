@@ -1,5 +1,6 @@
 /*
- * loader: a process that loads the application and brings forth a generation's workers. See loader.h.
+ * loader: a process that loads the application and brings forth a generation's workers. See
+ * loader.h.
  */
 #include <uwsgi.h>
 
@@ -20,9 +21,9 @@ static struct fr_order order;
 
 static struct {
 	struct fr_uses *uses;
-	char name[16]; /* of a process that is none of this file's: uWSGI's */
-	int talk, ice;		     /* ice: -1 once a copy has it */
-	bool is_loading;	     /* the application's code is running */
+	char name[16];                  /* of a process that is none of this file's: uWSGI's */
+	int talk, ice;                  /* ice: -1 once a copy has it */
+	bool is_loading;                /* the application's code is running */
 	uint8_t fds_at_start[8192 / 8]; /* a bit for each descriptor that was open */
 
 	/* Copies of what stands in the slot, since the last freeze. */
@@ -69,7 +70,8 @@ static bool note_fd(int fd)
 	return true;
 }
 
-/* Sockets, pipes, and what has no name in any folder (an epoll, an eventfd): two processes cannot both go on with one. */
+/* Sockets, pipes, and what has no name in any folder (an epoll, an eventfd): two processes cannot
+ * both go on with one. */
 static bool is_shareable(int fd)
 {
 	struct stat st;
@@ -120,7 +122,8 @@ static void replace_fd(int fd, int with)
 		(void)dup2(with, fd);
 }
 
-/* Lets go of what others may wait for: the sockets that uWSGI listens on, and the log. The numbers stay taken. */
+/* Lets go of what others may wait for: the sockets that uWSGI listens on, and the log. The numbers
+ * stay taken. */
 static void let_go(void)
 {
 	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
@@ -142,9 +145,11 @@ static size_t thread_states_size(void)
 }
 
 /*
- * While an application is loaded, uWSGI's plugins hold pointers into the slot that it is loaded in (init_uwsgi_app in the Python plugin: its entry
- * in apps, the request), on the stack, and so in every copy of the process. That is why the loader has a slot of its own, always the
- * same one. What stands there, and in the slot's rows of other shared tables, is saved when a process is frozen, because the next loader will write there.
+ * While an application is loaded, uWSGI's plugins hold pointers into the slot that it is loaded in
+ * (init_uwsgi_app in the Python plugin: its entry in apps, the request), on the stack, and so in
+ * every copy of the process. That is why the loader has a slot of its own, always the same one.
+ * What stands there, and in the slot's rows of other shared tables, is saved when a process is
+ * frozen, because the next loader will write there.
  */
 static void save_rows(void)
 {
@@ -167,10 +172,12 @@ static void save_rows(void)
 	memcpy(loader.apps, uwsgi.workers[row].apps, sizeof(*loader.apps) * (size_t)uwsgi.max_apps);
 	memcpy(loader.thread_states, uwsgi.workers[row].cores[0].ts, thread_states_size());
 	memcpy(loader.signals, &ushared->signal_table[row * 256], sizeof(*loader.signals) * 256);
-	memcpy(loader.rpc, &uwsgi.rpc_table[row * uwsgi.rpc_max], sizeof(*loader.rpc) * uwsgi.rpc_max);
+	memcpy(loader.rpc, &uwsgi.rpc_table[row * uwsgi.rpc_max],
+	       sizeof(*loader.rpc) * uwsgi.rpc_max);
 }
 
-/* wid 0 in a signal's entry: a copy of what was there before the fork, which every process may run (core/signal.c, uwsgi_signal_handler). */
+/* wid 0 in a signal's entry: a copy of what was there before the fork, which every process may run
+ * (core/signal.c, uwsgi_signal_handler). */
 static void restore_rows(int wid, uint32_t signal_wid)
 {
 	size_t row = (size_t)wid;
@@ -180,7 +187,8 @@ static void restore_rows(int wid, uint32_t signal_wid)
 	memcpy(uwsgi.workers[row].apps, loader.apps, sizeof(*loader.apps) * (size_t)uwsgi.max_apps);
 	memcpy(uwsgi.workers[row].cores[0].ts, loader.thread_states, thread_states_size());
 	memcpy(&ushared->signal_table[row * 256], loader.signals, sizeof(*loader.signals) * 256);
-	memcpy(&uwsgi.rpc_table[row * uwsgi.rpc_max], loader.rpc, sizeof(*loader.rpc) * uwsgi.rpc_max);
+	memcpy(&uwsgi.rpc_table[row * uwsgi.rpc_max], loader.rpc,
+	       sizeof(*loader.rpc) * uwsgi.rpc_max);
 	for (size_t sig = 0; sig < 256; sig++) {
 		if (ushared->signal_table[row * 256 + sig].handler)
 			ushared->signal_table[row * 256 + sig].wid = signal_wid;
@@ -217,15 +225,18 @@ static void wait_for_order(int *fds, int *ret_fds_len)
 	memcpy(fds, CMSG_DATA(header), sizeof(int) * (size_t)*ret_fds_len);
 }
 
-/* The first file that this process has read and that is not as it was any more; NULL: there is none, so it is as good as a new one. */
+/* The first file that this process has read and that is not as it was any more; NULL: there is
+ * none, so it is as good as a new one. */
 static const char *outdated_by(void)
 {
 	const char *path = order.text;
 	const char *changed = "?";
 
 	for (uint32_t i = 0; i < order.paths_len; i++) {
-		if (*path && (fr_uses_has(loader.uses, path) || !uwsgi_endswith((char *)path, (char *)".py")))
-			return path; /* what is no module and was not read by Python may have been read by others */
+		if (*path && (fr_uses_has(loader.uses, path) ||
+			      !uwsgi_endswith((char *)path, (char *)".py")))
+			return path; /* what is no module and was not read by Python may have been
+					read by others */
 		path += strlen(path) + 1;
 	}
 	return fr_uses_are_current(loader.uses, &changed) ? NULL : changed;
@@ -256,8 +267,9 @@ static void thaw(const int *fds, int fds_len)
 }
 
 /*
- * Waits, and makes a copy of itself whenever an order comes; returns in the copies. Nobody waits for those here: when they end, their workers become the
- * master's. in_python: this is inside of Python, which wants to know about forks.
+ * Waits, and makes a copy of itself whenever an order comes; returns in the copies. Nobody waits
+ * for those here: when they end, their workers become the master's. in_python: this is inside of
+ * Python, which wants to know about forks.
  */
 static void stay_frozen(bool in_python)
 {
@@ -291,7 +303,8 @@ static void stay_frozen(bool in_python)
 	}
 }
 
-/* Called by the agent, just before the edited module is imported; its bytecode may have been written by somebody who loaded an earlier one in the same second. */
+/* Called by the agent, just before the edited module is imported; its bytecode may have been
+ * written by somebody who loaded an earlier one in the same second. */
 static int freeze(void)
 {
 	static char before[FR_LOADER_TEXT];
@@ -300,11 +313,13 @@ static int freeze(void)
 
 	snprintf(before, sizeof(before), "%s", order.text);
 	if (!reason && !fr_uses_is_complete(loader.uses))
-		reason = "the application runs other programs while it is loaded, or loads libraries by hand";
+		reason = "the application runs other programs while it is loaded, or loads "
+			 "libraries by hand";
 	if (reason) {
 		tell(loader.talk, FR_REPORT_NOT_FROZEN, reason);
 	} else {
-		save_rows(); /* here, because the slot is shared with the process that goes on at once */
+		save_rows(); /* here, because the slot is shared with the process that goes on at
+				once */
 		pid = fr_python_fork();
 	}
 	if (pid == 0) {
@@ -355,18 +370,21 @@ static void fork_workers(void)
 	tell(loader.talk, FR_REPORT_BORN, "");
 }
 
-/* An edit of a module that is imported only by the workers, when they need it: then all that is loaded can stay. */
+/* An edit of a module that is imported only by the workers, when they need it: then all that is
+ * loaded can stay. */
 static void keep_what_is_loaded(void)
 {
 	const char *wanted = order.text;
 
 	if (!setup->may_freeze || loader.ice < 0 || !uwsgi_endswith(order.text, (char *)".py") ||
-	    fr_uses_has(loader.uses, wanted) || !fr_uses_is_complete(loader.uses) || unsuitable() || fork() != 0)
+	    fr_uses_has(loader.uses, wanted) || !fr_uses_is_complete(loader.uses) || unsuitable() ||
+	    fork() != 0)
 		return;
 	stay_frozen(false);
 }
 
-/* exit() in the application's code, or in uWSGI's when it is not content with it. What is registered to run then is the application's, half loaded. */
+/* exit() in the application's code, or in uWSGI's when it is not content with it. What is
+ * registered to run then is the application's, half loaded. */
 static void report_exit(int code, void *unused)
 {
 	struct fr_report report = {.kind = FR_REPORT_EXIT, .pid = getpid(), .uses = (uint32_t)code};
@@ -400,7 +418,8 @@ __attribute__((noreturn)) static void finish(void)
 	_exit(0);
 }
 
-/* uWSGI itself may read files that make up the application (wsgi-file, mount, …), and Python is not asked about those. */
+/* uWSGI itself may read files that make up the application (wsgi-file, mount, …), and Python is not
+ * asked about those. */
 static void note_files_of_options(void)
 {
 	for (int i = 0; i < uwsgi.exported_opts_cnt; i++) {
@@ -420,7 +439,8 @@ static void begin_slot(void)
 	take_slot();
 	uwsgi.workers[setup->wid].apps_cnt = 0;
 	ushared->rpc_count[setup->wid] = 0;
-	memset(&ushared->signal_table[setup->wid * 256], 0, sizeof(struct uwsgi_signal_entry) * 256);
+	memset(&ushared->signal_table[setup->wid * 256], 0,
+	       sizeof(struct uwsgi_signal_entry) * 256);
 	memset(uwsgi.wsgi_req, 0, sizeof(*uwsgi.wsgi_req));
 }
 
@@ -433,7 +453,8 @@ static void reset_signals(void)
 		signal(signals[i], SIG_DFL);
 }
 
-void fr_loader_run(const struct fr_loader_setup *given, const struct fr_order *first, const int *fds)
+void fr_loader_run(const struct fr_loader_setup *given, const struct fr_order *first,
+		   const int *fds)
 {
 	setup = given;
 	order = *first;

@@ -1,7 +1,9 @@
 /*
- * loader: a process that loads the application and brings forth a generation's workers; and its frozen copies.
+ * loader: a process that loads the application and brings forth a generation's workers; and its
+ * frozen copies.
  *
- * It is forked off the master by the nursery, and never returns there. What both say to each other is defined here.
+ * It is forked off the master by the nursery, and never returns there. What both say to each other
+ * is defined here.
  */
 #ifndef FR_LOADER_H
 #define FR_LOADER_H
@@ -13,21 +15,24 @@
 struct fr_uses_hooks;
 
 /* As these processes are called in ps(1), beside the workers, which keep uWSGI's name. */
-#define FR_LOADER_NAME		"fastreload-load"
+#define FR_LOADER_NAME          "fastreload-load"
 #define FR_LOADER_SNAPSHOT_NAME "fastreload-snap"
 
 #define FR_LOADER_MAX_WIDS 64
 #define FR_LOADER_MAX_FDS  64
-#define FR_LOADER_TEXT	   (32 * 1024)
+#define FR_LOADER_TEXT     (32 * 1024)
 
-/* What a loader is to do; the descriptors that it works with come beside it, in the order of enum fr_loader_fd, and then uWSGI's sockets. */
+/* What a loader is to do; the descriptors that it works with come beside it, in the order of enum
+ * fr_loader_fd, and then uWSGI's sockets. */
 struct fr_order {
 	uint32_t wids_len;
 	int32_t wids[FR_LOADER_MAX_WIDS];
-	uint32_t tickets[FR_LOADER_MAX_WIDS]; /* the slots' when it was given: with others it has come too late */
-	uint32_t apps;		   /* with fewer applications it has failed */
-	uint32_t paths_len;	   /* paths behind each other in text, each with its NUL */
-	char text[FR_LOADER_TEXT]; /* first the source to freeze before, or "", then all that changed; only what is used is sent */
+	uint32_t tickets[FR_LOADER_MAX_WIDS]; /* the slots' when it was given: with others it has
+						 come too late */
+	uint32_t apps;                        /* with fewer applications it has failed */
+	uint32_t paths_len;        /* paths behind each other in text, each with its NUL */
+	char text[FR_LOADER_TEXT]; /* first the source to freeze before, or "", then all that
+				      changed; only what is used is sent */
 };
 
 enum fr_loader_fd {
@@ -40,10 +45,11 @@ enum fr_loader_fd {
 enum fr_report_kind {
 	/* On FR_FD_TALK. */
 	FR_REPORT_LOADER,     /* a frozen process goes on, as process `pid` */
-	FR_REPORT_BORN,	      /* all workers are there */
+	FR_REPORT_BORN,       /* all workers are there */
 	FR_REPORT_NO_APP,     /* the application did not load */
 	FR_REPORT_UNSUITABLE, /* its workers cannot be forked from one process; see reason */
-	FR_REPORT_EXIT,	      /* the application has called exit() while it was loaded, with the code in `uses` */
+	FR_REPORT_EXIT, /* the application has called exit() while it was loaded, with the code in
+			   `uses` */
 	FR_REPORT_NOT_FROZEN, /* nothing could be frozen; see reason. The load goes on */
 	/* On FR_FD_ICE. */
 	FR_REPORT_FROZEN, /* process `pid` waits, and has read `uses` files so far */
@@ -61,12 +67,14 @@ struct fr_report {
 struct fr_loader_setup {
 	int wid; /* the slot to load in */
 	bool may_freeze;
-	bool must_be_clean; /* what an application starts or opens while it is loaded must not be shared by its workers */
+	bool must_be_clean; /* what an application starts or opens while it is loaded must not be
+			       shared by its workers */
 	const struct fr_uses_hooks *uses_hooks;
 	void *uses_ctx;
 };
 
-/* In the process that has just been forked: takes the order and its descriptors, and loads from the beginning. */
+/* In the process that has just been forked: takes the order and its descriptors, and loads from the
+ * beginning. */
 __attribute__((noreturn)) void fr_loader_run(const struct fr_loader_setup *setup,
 					     const struct fr_order *order, const int *fds);
 

@@ -16,8 +16,10 @@ extern struct uwsgi_server uwsgi;
 
 #define FR_LOOP_NAME "fastreload"
 
-/* uWSGI 2.0.27 has a pipe of its own in each thread's queue, that it closes to end a worker with threads. */
-#define FR_LOOP_HAS_STOP_PIPE (UWSGI_VERSION_BASE > 2 || UWSGI_VERSION_MAJOR > 0 || UWSGI_VERSION_MINOR >= 27)
+/* uWSGI 2.0.27 has a pipe of its own in each thread's queue, that it closes to end a worker with
+ * threads. */
+#define FR_LOOP_HAS_STOP_PIPE                                                                      \
+	(UWSGI_VERSION_BASE > 2 || UWSGI_VERSION_MAJOR > 0 || UWSGI_VERSION_MINOR >= 27)
 
 static struct fr_board_slot *slot;
 static bool is_orphan_to_be_killed;
@@ -30,8 +32,8 @@ void fr_loop_adopt_orphans(void)
 }
 
 /*
- * uWSGI gives up a candidate by exit(), and Python's part of that may wait for ever for what is half loaded (seen with a second
- * application that fails, on 2.0.21).
+ * uWSGI gives up a candidate by exit(), and Python's part of that may wait for ever for what is
+ * half loaded (seen with a second application that fails, on 2.0.21).
  */
 static void exit_at_once(int code, void *unused)
 {
@@ -41,8 +43,8 @@ static void exit_at_once(int code, void *unused)
 }
 
 /*
- * uWSGI's own handlers come with uwsgi_worker_run, after a lazy application has been loaded. Until then those of the master are in force, which
- * signal all workers, and do not end this one.
+ * uWSGI's own handlers come with uwsgi_worker_run, after a lazy application has been loaded. Until
+ * then those of the master are in force, which signal all workers, and do not end this one.
  */
 void fr_loop_begin_load(void)
 {
@@ -66,8 +68,9 @@ static bool is_to_stay(void)
 }
 
 /*
- * A thread counts as accepting from before it looks whether to stay until it holds a connection or has given up. So a master
- * that has told the worker to leave, and then reads zero, knows that no connection will be taken up any more.
+ * A thread counts as accepting from before it looks whether to stay until it holds a connection or
+ * has given up. So a master that has told the worker to leave, and then reads zero, knows that no
+ * connection will be taken up any more.
  */
 static bool begin_accepting(void)
 {
@@ -124,7 +127,8 @@ static void *run_core(void *arg)
 	return NULL;
 }
 
-/* The first thread has left. The others do so, too, each after the request that it is in; the master sees to it that this does not take for ever. */
+/* The first thread has left. The others do so, too, each after the request that it is in; the
+ * master sees to it that this does not take for ever. */
 static void join_threads(void)
 {
 	fr_board_leave(uwsgi.mywid);
@@ -132,7 +136,8 @@ static void join_threads(void)
 		(void)pthread_join(uwsgi.workers[uwsgi.mywid].cores[core].thread_id, NULL);
 }
 
-/* What has been handed to an offload thread (a file that is being sent) is an accepted request, too. uWSGI's list is looked at from outside, without its knowledge. */
+/* What has been handed to an offload thread (a file that is being sent) is an accepted request,
+ * too. uWSGI's list is looked at from outside, without its knowledge. */
 static void wait_for_offloads(void)
 {
 	const struct timespec moment = {.tv_nsec = 5000000};
@@ -171,7 +176,8 @@ void fr_loop_register(void)
 	uwsgi_register_loop(FR_LOOP_NAME, run);
 }
 
-/* uWSGI's handler exits at once if no request is being read, and so drops one that has just been accepted. This one only says what to do. */
+/* uWSGI's handler exits at once if no request is being read, and so drops one that has just been
+ * accepted. This one only says what to do. */
 static void leave_on_signal(int signal_number)
 {
 	int saved = errno;
@@ -189,7 +195,8 @@ void fr_loop_take_over(void)
 	slot = fr_board_slot(uwsgi.mywid);
 	fr_board_set(&slot->apps, (uint32_t)uwsgi_apps_cnt);
 	if ((uint32_t)uwsgi_apps_cnt < fr_board_wanted_apps())
-		slot->must_hold = 1; /* respawned while the code on the disk is broken: the master decides */
+		slot->must_hold =
+			1; /* respawned while the code on the disk is broken: the master decides */
 	if (!fr_loop_is_usable()) {
 		fr_board_set(&slot->is_loaded, 1);
 		fr_wake_master();

@@ -1,8 +1,8 @@
 /*
  * nursery: loads the application once for a whole generation. See nursery.h.
  *
- * This is the master's side; what happens in the loader and in its frozen copies is in loader.c. They talk through sockets that close when either
- * side ends, in whatever way.
+ * This is the master's side; what happens in the loader and in its frozen copies is in loader.c.
+ * They talk through sockets that close when either side ends, in whatever way.
  */
 #include <uwsgi.h>
 
@@ -22,9 +22,9 @@ extern struct uwsgi_server uwsgi;
 struct frozen {
 	pid_t pid;
 	int fd;
-	uint32_t uses;	   /* how far it had come */
+	uint32_t uses;     /* how far it had come */
 	uint64_t last_use; /* in loads */
-	bool is_asked;	   /* for the load that is being started */
+	bool is_asked;     /* for the load that is being started */
 };
 
 static struct {
@@ -36,11 +36,11 @@ static struct {
 
 	/* The load under way. */
 	bool is_loading; /* its outcome is awaited */
-	pid_t loader;	 /* 0: not known yet, or it has ended */
-	int ours[2];	 /* our ends of FR_FD_TALK and FR_FD_ICE; -1: closed */
-	int theirs[2];	 /* the other ends, until the loader has them */
-	int asked;	 /* the place of the frozen process that was asked to go on; -1: none */
-	int exit_code;	 /* as the loader has said; -1: it has not */
+	pid_t loader;    /* 0: not known yet, or it has ended */
+	int ours[2];     /* our ends of FR_FD_TALK and FR_FD_ICE; -1: closed */
+	int theirs[2];   /* the other ends, until the loader has them */
+	int asked;       /* the place of the frozen process that was asked to go on; -1: none */
+	int exit_code;   /* as the loader has said; -1: it has not */
 	uint32_t resumed_at;
 	struct fr_order order;
 	char reason[160];
@@ -373,7 +373,8 @@ int fr_nursery_start(const struct fr_nursery_order *order)
 	return error;
 }
 
-/* It may not have named itself yet; it is killed as soon as it does, and until its socket closes this is not over. */
+/* It may not have named itself yet; it is killed as soon as it does, and until its socket closes
+ * this is not over. */
 void fr_nursery_stop(void)
 {
 	if (nursery.loader > 0 && nursery.is_loading)
@@ -446,7 +447,8 @@ static void hear_frozen(void)
 	}
 }
 
-/* The loader may be our child, or a frozen process's; uWSGI's loop may have reaped it before us. Returns whether it has just ended. */
+/* The loader may be our child, or a frozen process's; uWSGI's loop may have reaped it before us.
+ * Returns whether it has just ended. */
 static bool reap_loader(int *ret_status)
 {
 	if (nursery.loader <= 0 ||

@@ -1,11 +1,13 @@
 /*
  * nursery: loads the application once for a whole generation, and never twice what has not changed.
  *
- * A loader is forked off the master, loads the application, forks the workers, and ends; they become the master's own children then, because
- * the master is their subreaper, prctl(2). While it loads, it is frozen just before the module that was edited is imported: a copy of
- * it waits, with everything up to there in its memory. The next time that file changes, a copy of the copy goes on from there, if
- * every file that it has read until then still looks the same (see watch/uses). What is frozen is never more than a short cut: with
- * none that is current, the application is loaded from the beginning.
+ * A loader is forked off the master, loads the application, forks the workers, and ends; they
+ * become the master's own children then, because the master is their subreaper, prctl(2). While it
+ * loads, it is frozen just before the module that was edited is imported: a copy of it waits, with
+ * everything up to there in its memory. The next time that file changes, a copy of the copy goes on
+ * from there, if every file that it has read until then still looks the same (see watch/uses). What
+ * is frozen is never more than a short cut: with none that is current, the application is loaded
+ * from the beginning.
  */
 #ifndef FR_NURSERY_H
 #define FR_NURSERY_H
@@ -20,8 +22,9 @@ struct fr_uses_hooks;
 struct fr_nursery_order {
 	const int *wids; /* the slots of the workers; the first one's output pipe is the loader's */
 	int wids_len;
-	uint32_t apps;	    /* with fewer applications it has failed */
-	const char *wanted; /* the Python source that was edited, absolute; NULL: none in particular */
+	uint32_t apps; /* with fewer applications it has failed */
+	const char
+		*wanted; /* the Python source that was edited, absolute; NULL: none in particular */
 	const char *const *changed; /* all files that changed; NULL: anything may have */
 	size_t changed_len;
 };
@@ -29,18 +32,20 @@ struct fr_nursery_order {
 enum fr_nursery_state {
 	FR_NURSERY_IDLE,
 	FR_NURSERY_LOADING,
-	FR_NURSERY_BORN,       /* once: all workers have been forked, and are known by their slots */
-	FR_NURSERY_NO_APP,     /* once: the application did not load */
-	FR_NURSERY_FAILED,     /* once: the loader has ended before */
-	FR_NURSERY_UNSUITABLE, /* once: this application cannot be loaded in one process for all; see fr_nursery_reason */
+	FR_NURSERY_BORN,   /* once: all workers have been forked, and are known by their slots */
+	FR_NURSERY_NO_APP, /* once: the application did not load */
+	FR_NURSERY_FAILED, /* once: the loader has ended before */
+	FR_NURSERY_UNSUITABLE, /* once: this application cannot be loaded in one process for all;
+				  see fr_nursery_reason */
 };
 
 /* Why the workers of this instance cannot be forked from a loader: static, or NULL. */
 const char *fr_nursery_refusal(void);
 
 /*
- * wid: a worker slot that is for the loader alone. snapshots: how many frozen processes there may be. must_be_clean: the user has asked for lazy-apps, so what an application starts or opens while it is
- * loaded must not be shared by its workers. hooks and ctx are borrowed for ever.
+ * wid: a worker slot that is for the loader alone. snapshots: how many frozen processes there may
+ * be. must_be_clean: the user has asked for lazy-apps, so what an application starts or opens while
+ * it is loaded must not be shared by its workers. hooks and ctx are borrowed for ever.
  */
 void fr_nursery_open(int wid, int snapshots, bool must_be_clean, const struct fr_uses_hooks *hooks,
 		     void *ctx);
@@ -51,7 +56,8 @@ void fr_nursery_enter_loop(void);
 /* Starts a loader. 0 or a negative errno. One at a time: stop the one before first. */
 int fr_nursery_start(const struct fr_nursery_order *order);
 
-/* Once in every turn. *ret_status: how a loader that has failed ended, as of waitpid(2), or -1. Never blocks. */
+/* Once in every turn. *ret_status: how a loader that has failed ended, as of waitpid(2), or -1.
+ * Never blocks. */
 enum fr_nursery_state fr_nursery_step(int *ret_status);
 
 /* Ends the loader, if there is one. */
@@ -60,10 +66,12 @@ void fr_nursery_stop(void);
 /* Is the last loader still there, and may it bring forth workers? */
 bool fr_nursery_is_busy(void);
 
-/* For FR_NURSERY_UNSUITABLE, and otherwise why nothing was frozen in the last load: the end of a sentence, or "". */
+/* For FR_NURSERY_UNSUITABLE, and otherwise why nothing was frozen in the last load: the end of a
+ * sentence, or "". */
 const char *fr_nursery_reason(void);
 
-/* From where the last load went on: how many files had been read by then; 0: it began at the beginning. */
+/* From where the last load went on: how many files had been read by then; 0: it began at the
+ * beginning. */
 size_t fr_nursery_resumed_at(void);
 
 /* How many are frozen now. */

@@ -13,8 +13,8 @@ extern struct uwsgi_server uwsgi;
 
 struct output {
 	int read_fd, write_fd; /* -1: none */
-	bool is_shown;	       /* goes straight to the log */
-	char *text;	       /* FR_OUTPUT_MAX + 1 bytes, or NULL */
+	bool is_shown;         /* goes straight to the log */
+	char *text;            /* FR_OUTPUT_MAX + 1 bytes, or NULL */
 	size_t len;
 };
 

@@ -1,8 +1,9 @@
 /*
  * output: what candidates print while they load.
  *
- * All of a generation print the same, and a traceback is wanted once. So each writes into a pipe, which the master empties: the output of
- * one of them goes to the log when the outcome is known, and is what an error is explained with.
+ * All of a generation print the same, and a traceback is wanted once. So each writes into a pipe,
+ * which the master empties: the output of one of them goes to the log when the outcome is known,
+ * and is what an error is explained with.
  */
 #ifndef FR_OUTPUT_H
 #define FR_OUTPUT_H
@@ -12,10 +13,12 @@
 /* Makes room for slots 1 to `slots`. 0 or -ENOMEM. */
 int fr_output_open(int slots);
 
-/* Master, before it forks the candidate of a slot: makes its pipe. Without one (no descriptors left) the candidate prints to the log as it comes. */
+/* Master, before it forks the candidate of a slot: makes its pipe. Without one (no descriptors
+ * left) the candidate prints to the log as it comes. */
 void fr_output_begin(int wid);
 
-/* Master: the end for writing, to be sent to a process that is to load; -1: there is none. Borrowed, until fr_output_forked. */
+/* Master: the end for writing, to be sent to a process that is to load; -1: there is none.
+ * Borrowed, until fr_output_forked. */
 int fr_output_writer(int wid);
 
 /* Master: the candidate has its end of the pipe. */
@@ -33,10 +36,12 @@ void fr_output_close_in_child(void);
 /* Master, in every turn: empties the pipes, a bounded amount of them. */
 void fr_output_drain(void);
 
-/* What the slot's candidate has printed so far, at most the last 64 KiB, with a NUL; valid until the next call about the slot. */
+/* What the slot's candidate has printed so far, at most the last 64 KiB, with a NUL; valid until
+ * the next call about the slot. */
 const char *fr_output_text(int wid);
 
-/* Writes it to the log, and whatever comes later as it comes (a process that the application started may still hold the pipe). */
+/* Writes it to the log, and whatever comes later as it comes (a process that the application
+ * started may still hold the pipe). */
 void fr_output_show(int wid);
 
 /* Forgets it; what comes later is not shown. */

@@ -18,7 +18,8 @@ __asm__(".section .rodata\n"
 	".previous\n");
 extern const char fr_agent_source[];
 
-/* Stand-ins for what Python.h would declare; the layout of PyMethodDef is part of the stable ABI. */
+/* Stand-ins for what Python.h would declare; the layout of PyMethodDef is part of the stable ABI.
+ */
 struct py_object;
 struct py_method {
 	const char *name;
@@ -27,7 +28,7 @@ struct py_method {
 	const char *doc;
 };
 #define PY_METHOD_NOARGS 4
-#define PY_FILE_INPUT	 257
+#define PY_FILE_INPUT    257
 
 static struct {
 	int (*is_initialized)(void);
@@ -44,7 +45,8 @@ static struct {
 	struct py_object *(*dict_get)(struct py_object *, const char *);
 	struct py_object *(*get_builtins)(void);
 	struct py_object *(*run)(const char *, int, struct py_object *, struct py_object *);
-	struct py_object *(*new_function)(struct py_method *, struct py_object *, struct py_object *);
+	struct py_object *(*new_function)(struct py_method *, struct py_object *,
+					  struct py_object *);
 	struct py_object *(*call)(struct py_object *, const char *, ...);
 	struct py_object *(*from_bool)(long);
 	struct py_object *(*tuple_item)(struct py_object *, ssize_t);
@@ -103,8 +105,9 @@ bool fr_python_is_there(void)
 }
 
 /*
- * uWSGI's Python plugin takes the lock when it begins to load in a worker, if there are threads at all (uwsgi_python_init_apps); so it must not be
- * held then. Its hooks around the fork leave it held where they are in use (py-call-uwsgi-fork-hooks), and post_fork, which does not run here,
+ * uWSGI's Python plugin takes the lock when it begins to load in a worker, if there are threads at
+ * all (uwsgi_python_init_apps); so it must not be held then. Its hooks around the fork leave it
+ * held where they are in use (py-call-uwsgi-fork-hooks), and post_fork, which does not run here,
  * would release it. The thread state that it takes the lock with is known to it from the master.
  */
 void fr_python_after_fork(void)
@@ -115,7 +118,8 @@ void fr_python_after_fork(void)
 
 /* ---- what is read ---- */
 
-/* The tuple's item as a path for the operating system: new bytes, or NULL: it is a descriptor, or nothing. */
+/* The tuple's item as a path for the operating system: new bytes, or NULL: it is a descriptor, or
+ * nothing. */
 static struct py_object *path_of(struct py_object *item)
 {
 	struct py_object *bytes = NULL;
@@ -145,7 +149,8 @@ static bool is_another_program(const char *event)
 	       strcmp(event, "os.fork") == 0 || strcmp(event, "ctypes.dlopen") == 0;
 }
 
-/* Audit events, https://docs.python.org/3/library/audit_events.html: open(path, mode, flags), os.listdir(path), os.scandir(path). */
+/* Audit events, https://docs.python.org/3/library/audit_events.html: open(path, mode, flags),
+ * os.listdir(path), os.scandir(path). */
 static int audit(const char *event, struct py_object *args, void *ctx)
 {
 	bool is_open = strcmp(event, "open") == 0;
@@ -154,8 +159,8 @@ static int audit(const char *event, struct py_object *args, void *ctx)
 	(void)ctx;
 	if (noted && is_another_program(event))
 		fr_uses_spoil(noted);
-	if (!noted || (!is_open && strcmp(event, "os.listdir") != 0 &&
-		       strcmp(event, "os.scandir") != 0))
+	if (!noted ||
+	    (!is_open && strcmp(event, "os.listdir") != 0 && strcmp(event, "os.scandir") != 0))
 		return 0;
 	if (is_open && !is_for_reading(py.tuple_item(args, 2)))
 		return 0;
@@ -175,7 +180,8 @@ bool fr_python_note_uses(struct fr_uses *uses)
 	bool is_set = py.add_audit_hook(audit, NULL) == 0;
 	struct py_object *names = py.dict_new(), *result = NULL;
 
-	/* What the master's import system remembers of folders was not noted; the process that loads looks for itself. */
+	/* What the master's import system remembers of folders was not noted; the process that
+	 * loads looks for itself. */
 	if (names) {
 		py.dict_set(names, "__builtins__", py.get_builtins());
 		result = py.run("import importlib; importlib.invalidate_caches()", PY_FILE_INPUT,

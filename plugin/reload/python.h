@@ -1,8 +1,9 @@
 /*
  * python: what has to be asked of Python, by name, at run time.
  *
- * The plugin is not linked with any Python: an instance may have one of any version, or none, and its functions are found in the process
- * (uWSGI loads the Python plugin RTLD_GLOBAL). Only functions of the stable ABI of Python 3.8 and later are used.
+ * The plugin is not linked with any Python: an instance may have one of any version, or none, and
+ * its functions are found in the process (uWSGI loads the Python plugin RTLD_GLOBAL). Only
+ * functions of the stable ABI of Python 3.8 and later are used.
  */
 #ifndef FR_PYTHON_H
 #define FR_PYTHON_H
@@ -15,15 +16,17 @@ struct fr_uses;
 /* Is there a Python in this process, with all that is needed? */
 bool fr_python_is_there(void);
 
-/* Just forked off the master to load the application: brings the interpreter into the state that uWSGI expects when it starts to load. */
+/* Just forked off the master to load the application: brings the interpreter into the state that
+ * uWSGI expects when it starts to load. */
 void fr_python_after_fork(void);
 
 /* From now on, notes in uses (borrowed, for ever) what Python reads. */
 bool fr_python_note_uses(struct fr_uses *uses);
 
 /*
- * Calls freeze, with Python's lock held, just before the module in the file `wanted` (absolute) is imported for the first time. freeze returns 1 in a
- * process that has waited, and 0 in the one that goes on at once. Returns false where that could not be arranged.
+ * Calls freeze, with Python's lock held, just before the module in the file `wanted` (absolute) is
+ * imported for the first time. freeze returns 1 in a process that has waited, and 0 in the one that
+ * goes on at once. Returns false where that could not be arranged.
  */
 bool fr_python_freeze_before(const char *wanted, int (*freeze)(void));
 
@@ -33,7 +36,8 @@ void fr_python_end_load(void);
 /* Forks with Python's lock held (in `freeze`), telling Python about it: as fork(2). */
 pid_t fr_python_fork(void);
 
-/* The two halves of that, for a copy that is forked twice: before, and then after in the process that goes on (is_child) and in the one that forked. */
+/* The two halves of that, for a copy that is forked twice: before, and then after in the process
+ * that goes on (is_child) and in the one that forked. */
 void fr_python_before_fork(void);
 void fr_python_after_forking(bool is_child);
 

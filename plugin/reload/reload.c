@@ -14,23 +14,23 @@
 extern struct uwsgi_server uwsgi;
 
 /*
- * With another loop engine, a worker says that it is ready just before uWSGI marks it as accepting (uwsgi_ignition: the hijack_worker hooks, then
- * accepting = 1), and nothing wakes the master after that: look again until it has surely happened.
+ * With another loop engine, a worker says that it is ready just before uWSGI marks it as accepting
+ * (uwsgi_ignition: the hijack_worker hooks, then accepting = 1), and nothing wakes the master after
+ * that: look again until it has surely happened.
  */
-#define FR_RELOAD_READY_LOOK_MS	  1
+#define FR_RELOAD_READY_LOOK_MS   1
 #define FR_RELOAD_READY_WITHIN_MS 100
 
-/* Without pidfds nothing tells when a worker has ended: then look this often while a reload waits for it. */
+/* Without pidfds nothing tells when a worker has ended: then look this often while a reload waits
+ * for it. */
 #define FR_RELOAD_DEATH_LOOK_MS 10
 
 /* For this long after the first change, newer ones start a load again. */
 #define FR_RELOAD_PATIENCE_MS 3000
 
 static const struct fr_strategy *const strategies[FR_ACTIONS] = {
-	[FR_ACTION_SWAP] = &fr_strategy_swap,
-	[FR_ACTION_RELOAD] = &fr_strategy_full,
-	[FR_ACTION_WORKERS] = &fr_strategy_workers,
-	[FR_ACTION_CHAIN] = &fr_strategy_chain,
+	[FR_ACTION_SWAP] = &fr_strategy_swap,       [FR_ACTION_RELOAD] = &fr_strategy_full,
+	[FR_ACTION_WORKERS] = &fr_strategy_workers, [FR_ACTION_CHAIN] = &fr_strategy_chain,
 	[FR_ACTION_TOUCH] = &fr_strategy_touch,
 };
 
@@ -83,7 +83,8 @@ void fr_reload_resume(const struct fr_reload_times *times)
 	reload.running = &fr_strategy_full;
 }
 
-/* Somebody writes all the time: what is being loaded now shall be seen, however old it is by then. */
+/* Somebody writes all the time: what is being loaded now shall be seen, however old it is by then.
+ */
 static bool is_impatient(int64_t now_ms)
 {
 	return now_ms - reload.times.event_ms > FR_RELOAD_PATIENCE_MS;
@@ -108,9 +109,9 @@ void fr_reload_release(int64_t now_ms)
 
 bool fr_reload_must_wait(int64_t now_ms)
 {
-	return reload.running && (!reload.running->is_restartable ||
-				  !reload.running->is_restartable() ||
-				  (!reload.is_held && is_impatient(now_ms)));
+	return reload.running &&
+	       (!reload.running->is_restartable || !reload.running->is_restartable() ||
+		(!reload.is_held && is_impatient(now_ms)));
 }
 
 bool fr_reload_is_running(struct fr_reload_times *ret_times)
@@ -160,8 +161,9 @@ enum fr_progress fr_reload_step(int64_t now_ms, bool worker_is_ready,
 	if (!reload.running)
 		return FR_PROGRESS_RUNNING;
 	/*
-	 * The guard against fork bombs compares the time of the last respawn with this one and, if workers come too quickly, sleeps for two
-	 * seconds in the master (core/master.c). These respawns are wanted.
+	 * The guard against fork bombs compares the time of the last respawn with this one and, if
+	 * workers come too quickly, sleeps for two seconds in the master (core/master.c). These
+	 * respawns are wanted.
 	 */
 	uwsgi.respawn_delta = 0;
 	if (fr_slots_are_vacated())

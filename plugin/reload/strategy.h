@@ -1,5 +1,6 @@
 /*
- * strategy: the contract of everything that can bring new code into service. One strategy is one file.
+ * strategy: the contract of everything that can bring new code into service. One strategy is one
+ * file.
  */
 #ifndef FR_STRATEGY_H
 #define FR_STRATEGY_H
@@ -16,8 +17,9 @@ enum fr_progress {
 
 /* What is to be loaded, and why. All borrowed for the call. */
 struct fr_reload_request {
-	const char *argument;	    /* what --fastreload-action gave after the colon, or NULL */
-	const char *const *changed; /* absolute paths of the files that changed; NULL: files came or went, or it is not known */
+	const char *argument;       /* what --fastreload-action gave after the colon, or NULL */
+	const char *const *changed; /* absolute paths of the files that changed; NULL: files came or
+				       went, or it is not known */
 	size_t changed_len;
 	int64_t event_ms; /* the first hint of a change */
 	int64_t now_ms;
@@ -29,20 +31,24 @@ struct fr_strategy {
 	int (*start)(const struct fr_reload_request *request);
 
 	/*
-	 * More changes are on their way: stops what is being loaded, since it is outdated already, until start() or release(). NULL: it goes on.
+	 * More changes are on their way: stops what is being loaded, since it is outdated already,
+	 * until start() or release(). NULL: it goes on.
 	 */
 	void (*hold)(void);
 
 	/* They came to nothing: goes on after hold(). */
 	void (*release)(int64_t now_ms);
 
-	/* How far is it? Asked once in every turn of the master while it runs. NULL: what follows is somebody else's business. */
+	/* How far is it? Asked once in every turn of the master while it runs. NULL: what follows
+	 * is somebody else's business. */
 	enum fr_progress (*progress)(void);
 
-	/* What else it has to do, in every turn, whether it runs or not; NULL: nothing. Sets *ret_wake_ms to when it wants the next turn at the latest, or to -1. */
+	/* What else it has to do, in every turn, whether it runs or not; NULL: nothing. Sets
+	 * *ret_wake_ms to when it wants the next turn at the latest, or to -1. */
 	void (*tend)(int64_t now_ms, int64_t *ret_wake_ms);
 
-	/* May it be started now, if it runs already, to take newer code in? NULL: no, the next change waits for its end. */
+	/* May it be started now, if it runs already, to take newer code in? NULL: no, the next
+	 * change waits for its end. */
 	bool (*is_restartable)(void);
 };
 

@@ -1,5 +1,6 @@
 /*
- * swap: a new generation of workers takes over from the old one, without a gap, and never with code that does not load.
+ * swap: a new generation of workers takes over from the old one, without a gap, and never with code
+ * that does not load.
  */
 #include <stddef.h>
 

@@ -1,5 +1,6 @@
 /*
- * touch: a file of somebody else's is touched, created if need be: a uWSGI with touch-reload, an Emperor's vassal, any watcher.
+ * touch: a file of somebody else's is touched, created if need be: a uWSGI with touch-reload, an
+ * Emperor's vassal, any watcher.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -11,7 +12,8 @@
 
 static int start(const struct fr_reload_request *request)
 {
-	int fd = open(request->argument, O_WRONLY | O_CREAT | O_CLOEXEC | O_NONBLOCK | O_NOCTTY, 0666);
+	int fd = open(request->argument, O_WRONLY | O_CREAT | O_CLOEXEC | O_NONBLOCK | O_NOCTTY,
+		      0666);
 	int error = 0;
 
 	if (fd < 0)

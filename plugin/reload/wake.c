@@ -62,7 +62,8 @@ int fr_wake_join(int watcher_fd)
 	return event_queue_add_fd_read(uwsgi.master_queue, wake.queue) < 0 ? -errno : 0;
 }
 
-/* The pidfd of a process that has ended stays readable for ever. Forked children may hold it, so closing is not enough: epoll(7), Q6. */
+/* The pidfd of a process that has ended stays readable for ever. Forked children may hold it, so
+ * closing is not enough: epoll(7), Q6. */
 static void drop_pidfd(struct fr_followed *followed)
 {
 	if (followed->pidfd < 0)
@@ -163,8 +164,8 @@ bool fr_wake_sees_deaths(void)
 
 void fr_wake_at(int64_t at_ms)
 {
-	struct itimerspec when = {.it_value = {.tv_sec = at_ms / 1000,
-					       .tv_nsec = at_ms % 1000 * 1000000}};
+	struct itimerspec when = {
+		.it_value = {.tv_sec = at_ms / 1000, .tv_nsec = at_ms % 1000 * 1000000}};
 
 	if (at_ms == wake.armed_for_ms)
 		return;

@@ -1,5 +1,6 @@
 /*
- * workers: all workers leave and are respawned in place; the master and everything else stay. New code is loaded only with lazy-apps.
+ * workers: all workers leave and are respawned in place; the master and everything else stay. New
+ * code is loaded only with lazy-apps.
  */
 #include <uwsgi.h>
 

@@ -17,21 +17,22 @@ static const char head[] =
 	"font:14px/1.4 ui-monospace,monospace}"
 	"</style></head><body><main><h1>The new code does not load</h1><p role=\"alert\">";
 static const char middle[] = "</p><pre tabindex=\"0\">";
-static const char tail[] =
-	"</pre><p>The last good code goes on serving everything but this page. The next save is tried "
-	"at once; then load this page again.</p></main></body></html>\n";
+static const char tail[] = "</pre><p>The last good code goes on serving everything but this page. "
+			   "The next save is tried "
+			   "at once; then load this page again.</p></main></body></html>\n";
 
-/* Appends as much of text as fits into size, escaped, and returns the new length. Bytes that are no UTF-8 are the browser's to show as such. */
+/* Appends as much of text as fits into size, escaped, and returns the new length. Bytes that are no
+ * UTF-8 are the browser's to show as such. */
 static size_t escape(const char *text, char *html, size_t len, size_t size)
 {
 	for (; *text; text++) {
 		char plain[2] = {*text, '\0'};
-		const char *piece = *text == '<' ? "&lt;" :
-			*text == '>'		 ? "&gt;" :
-			*text == '&'		 ? "&amp;" :
-			*text == '"'		 ? "&quot;" :
-			*text == '\''		 ? "&#39;" :
-						   plain;
+		const char *piece = *text == '<'    ? "&lt;"
+				    : *text == '>'  ? "&gt;"
+				    : *text == '&'  ? "&amp;"
+				    : *text == '"'  ? "&quot;"
+				    : *text == '\'' ? "&#39;"
+						    : plain;
 		size_t piece_len = strlen(piece);
 
 		if (len + piece_len > size)

@@ -9,8 +9,9 @@
 #include <stddef.h>
 
 /*
- * Writes a complete HTML page into html and returns its length. headline is one sentence, output what the language printed (its end is kept if
- * it is too long). html_size must be at least FR_PAGE_MIN_BYTES.
+ * Writes a complete HTML page into html and returns its length. headline is one sentence, output
+ * what the language printed (its end is kept if it is too long). html_size must be at least
+ * FR_PAGE_MIN_BYTES.
  */
 size_t fr_page_write(const char *headline, const char *output, char *html, size_t html_size);
 

@@ -7,14 +7,15 @@
 
 #include "report/sentence.h"
 
-/* The length of the UTF-8 sequence that starts at bytes (of which len are there), or 0: it is none. */
+/* The length of the UTF-8 sequence that starts at bytes (of which len are there), or 0: it is none.
+ */
 static size_t utf8_len(const unsigned char *bytes, size_t len)
 {
-	size_t need = bytes[0] < 0x80 ? 1 :
-		(bytes[0] & 0xe0) == 0xc0 && bytes[0] >= 0xc2 ? 2 :
-		(bytes[0] & 0xf0) == 0xe0		      ? 3 :
-		(bytes[0] & 0xf8) == 0xf0 && bytes[0] <= 0xf4 ? 4 :
-								0;
+	size_t need = bytes[0] < 0x80                                 ? 1
+		      : (bytes[0] & 0xe0) == 0xc0 && bytes[0] >= 0xc2 ? 2
+		      : (bytes[0] & 0xf0) == 0xe0                     ? 3
+		      : (bytes[0] & 0xf8) == 0xf0 && bytes[0] <= 0xf4 ? 4
+								      : 0;
 
 	if (need == 0 || need > len)
 		return 0;
@@ -32,8 +33,8 @@ static size_t utf8_len(const unsigned char *bytes, size_t len)
 /* C0 and C1 controls (U+0080 to U+009F) and DEL could move a terminal's cursor. */
 static bool is_control(const unsigned char *bytes, size_t len)
 {
-	return len == 1 ? bytes[0] < 0x20 || bytes[0] == 0x7f :
-			  len == 2 && bytes[0] == 0xc2 && bytes[1] < 0xa0;
+	return len == 1 ? bytes[0] < 0x20 || bytes[0] == 0x7f
+			: len == 2 && bytes[0] == 0xc2 && bytes[1] < 0xa0;
 }
 
 char *fr_sentence_path(const char *path, char *text, size_t text_size)

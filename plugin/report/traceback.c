@@ -47,7 +47,8 @@ static bool find_perl_place(const char *text, size_t len, struct place *ret_plac
 		end = strstr(file, " line ");
 		if (!end || end >= text + len || atol(end + strlen(" line ")) <= 0)
 			continue;
-		*ret_place = (struct place){file, (size_t)(end - file), atol(end + strlen(" line "))};
+		*ret_place =
+			(struct place){file, (size_t)(end - file), atol(end + strlen(" line "))};
 		return true;
 	}
 	return false;
@@ -82,7 +83,7 @@ static bool is_python_error(const char *text, size_t len)
 	text += indent;
 	len -= indent;
 	name_len = strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-				       "0123456789_.");
+				"0123456789_.");
 
 	if (name_len == 0 || name_len > len || (text[0] >= '0' && text[0] <= '9'))
 		return false;
@@ -104,9 +105,8 @@ bool fr_traceback_find(const char *text, fr_traceback_is_own *is_own, void *ctx,
 			found = (struct fr_traceback){0}; /* a later one explains more */
 			has_own = false;
 		}
-		if (is_python ||
-		    (!is_in_python && (find_perl_place(text, len, &place) ||
-				       find_colon_place(text, len, &place)))) {
+		if (is_python || (!is_in_python && (find_perl_place(text, len, &place) ||
+						    find_colon_place(text, len, &place)))) {
 			bool own = is_own && is_own(ctx, place.file, place.file_len);
 
 			is_in_python = is_python;

@@ -21,7 +21,8 @@ struct fr_traceback {
 /* Is a file one of the user's own? They are preferred to a library's that merely ran into it. */
 typedef bool fr_traceback_is_own(void *ctx, const char *file, size_t file_len);
 
-/* Looks at the last traceback in text (NUL-terminated). is_own may be NULL. Returns whether anything was found. */
+/* Looks at the last traceback in text (NUL-terminated). is_own may be NULL. Returns whether
+ * anything was found. */
 bool fr_traceback_find(const char *text, fr_traceback_is_own *is_own, void *ctx,
 		       struct fr_traceback *ret_traceback);
 

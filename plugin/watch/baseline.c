@@ -26,7 +26,8 @@ struct fr_baseline {
 	pid_t child;
 };
 
-/* A record of the saved form: this, then the absolute path with its NUL. Read by the same build only: uWSGI reloads by exec'ing itself. */
+/* A record of the saved form: this, then the absolute path with its NUL. Read by the same build
+ * only: uWSGI reloads by exec'ing itself. */
 struct fr_record {
 	uint32_t magic;
 	uint32_t path_size;
@@ -52,13 +53,15 @@ static struct fr_node *next_file(struct fr_node *node, struct fr_node **root)
 	for (root = fr_tree_roots(tree), node = next_file(NULL, &root); node;                      \
 	     node = next_file(node, &root))
 
-/* In the child: reads what is to be read, and says so only of files that still look as the parent saw them. */
+/* In the child: reads what is to be read, and says so only of files that still look as the parent
+ * saw them. */
 static void read_all(struct fr_tree *tree, struct fr_slot *slots)
 {
 	struct fr_node *node, *root;
 
 	(void)setpriority(PRIO_PROCESS, 0, 10); /* the application is starting at the same time */
-	for_each_file (tree, node, root) {
+	for_each_file(tree, node, root)
+	{
 		const char *path = fr_tree_path(tree, node, NULL);
 		struct fr_slot *slot;
 
@@ -76,7 +79,8 @@ static size_t number_unknown_files(struct fr_tree *tree)
 	struct fr_node *node, *root;
 	uint32_t count = 0;
 
-	for_each_file (tree, node, root) {
+	for_each_file(tree, node, root)
+	{
 		node->baseline_slot = 0;
 		if (!node->stamp.has_hash && node->stamp.size <= FR_CONTENT_MAX_BYTES &&
 		    count < UINT32_MAX)
@@ -107,7 +111,8 @@ int fr_baseline_start(struct fr_tree *tree, struct fr_baseline **ret_baseline)
 	baseline->child = fork();
 	if (baseline->child == 0) {
 		read_all(tree, baseline->slots);
-		fr_baseline_free(baseline); /* so that tools that look for leaks find none in a child either */
+		fr_baseline_free(baseline); /* so that tools that look for leaks find none in a
+					       child either */
 		_exit(0);
 	}
 	if (baseline->child < 0) {
@@ -145,7 +150,8 @@ void fr_baseline_finish(struct fr_baseline *baseline, struct fr_tree *tree)
 {
 	struct fr_node *node, *root;
 
-	for_each_file (tree, node, root) {
+	for_each_file(tree, node, root)
+	{
 		fr_baseline_resolve(baseline, node);
 		node->baseline_slot = 0;
 	}
@@ -182,7 +188,8 @@ static bool is_record_of(const struct fr_record *record, const struct fr_stamp *
 	       record->ctime_ns == (uint64_t)stamp->ctime_ns;
 }
 
-/* A stream of its own on what fd is open on, so that it can be closed without closing fd. NULL: errno says why. */
+/* A stream of its own on what fd is open on, so that it can be closed without closing fd. NULL:
+ * errno says why. */
 static FILE *stream_of(int fd, const char *mode)
 {
 	int copy = fcntl(fd, F_DUPFD_CLOEXEC, 3), error;
@@ -204,7 +211,8 @@ int fr_baseline_save(struct fr_tree *tree, int fd)
 
 	if (!file)
 		return -errno;
-	for_each_file (tree, node, root) {
+	for_each_file(tree, node, root)
+	{
 		const char *path = fr_tree_path(tree, node, NULL);
 		struct fr_record record;
 

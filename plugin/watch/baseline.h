@@ -1,8 +1,9 @@
 /*
  * baseline: the contents of all counted files as the application found them.
  *
- * Only with them can a save that changes nothing be told from one that does. Reading them all takes too long for the master, so a
- * child does it, into memory that both see; and what is known survives a full reload in a file descriptor.
+ * Only with them can a save that changes nothing be told from one that does. Reading them all takes
+ * too long for the master, so a child does it, into memory that both see; and what is known
+ * survives a full reload in a file descriptor.
  */
 #ifndef FR_BASELINE_H
 #define FR_BASELINE_H
@@ -16,8 +17,9 @@ struct fr_node;
 struct fr_tree;
 
 /*
- * Starts a child that reads every file of the tree whose content is not known. The tree is borrowed for the call. 0 with *ret_baseline owned by the caller, and
- * NULL if nothing is left to read; or a negative errno. Does not block.
+ * Starts a child that reads every file of the tree whose content is not known. The tree is borrowed
+ * for the call. 0 with *ret_baseline owned by the caller, and NULL if nothing is left to read; or a
+ * negative errno. Does not block.
  */
 int fr_baseline_start(struct fr_tree *tree, struct fr_baseline **ret_baseline);
 
@@ -30,21 +32,22 @@ size_t fr_baseline_files(const struct fr_baseline *baseline);
 /* Copies what the child has found out about one node, if it was to read it and has done so. */
 void fr_baseline_resolve(const struct fr_baseline *baseline, struct fr_node *node);
 
-/* The child has ended, as it may: copies all that it found into the tree. The baseline is of no more use then but to be freed. */
+/* The child has ended, as it may: copies all that it found into the tree. The baseline is of no
+ * more use then but to be freed. */
 void fr_baseline_finish(struct fr_baseline *baseline, struct fr_tree *tree);
 
 /* NULL is fine. Does not wait for the child. */
 void fr_baseline_free(struct fr_baseline *baseline);
 
 /*
- * Writes all known contents to fd, from where it stands, to be read by fr_baseline_load after an exec. 0 or a negative errno.
- * fd should be a memfd: a disk may block.
+ * Writes all known contents to fd, from where it stands, to be read by fr_baseline_load after an
+ * exec. 0 or a negative errno. fd should be a memfd: a disk may block.
  */
 int fr_baseline_save(struct fr_tree *tree, int fd);
 
 /*
- * Takes what fr_baseline_save wrote, for the files that still look the same. Anything malformed ends the reading: what is not known is only read again. Returns
- * how many files were recognised.
+ * Takes what fr_baseline_save wrote, for the files that still look the same. Anything malformed
+ * ends the reading: what is not known is only read again. Returns how many files were recognised.
  */
 size_t fr_baseline_load(struct fr_tree *tree, int fd);
 

@@ -23,7 +23,8 @@ static bool ends_with(const char *text, const char *end)
 	return text_len > end_len && strcmp(text + text_len - end_len, end) == 0;
 }
 
-/* Where the caches of the sources in `folder` are: beside them, or below PYTHONPYCACHEPREFIX (Python 3.8). false: the path is too long. */
+/* Where the caches of the sources in `folder` are: beside them, or below PYTHONPYCACHEPREFIX
+ * (Python 3.8). false: the path is too long. */
 static bool cache_folder(const char *folder, size_t folder_len, char *ret_path, size_t size)
 {
 	const char *prefix = getenv("PYTHONPYCACHEPREFIX");
@@ -55,7 +56,8 @@ static void drop_all(const char *path, const char *name, const char *stem, size_
 	closedir(dir);
 }
 
-/* One source has a cache for each interpreter and level of optimisation: "views.cpython-311.opt-1.pyc". */
+/* One source has a cache for each interpreter and level of optimisation:
+ * "views.cpython-311.opt-1.pyc". */
 void fr_bytecode_drop(const char *path)
 {
 	const char *name = strrchr(path, '/');

@@ -11,7 +11,8 @@
 
 #define FR_CHANGES_PER_STEP 200
 
-/* In a storm (a checkout) contents are not compared: new times are enough, and thousands of files are not read by the master. */
+/* In a storm (a checkout) contents are not compared: new times are enough, and thousands of files
+ * are not read by the master. */
 #define FR_CHANGES_STORM 1000
 
 int fr_changes_begin(struct fr_changes *changes, struct fr_batch_item *items, size_t items_len)

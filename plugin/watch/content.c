@@ -13,7 +13,8 @@
 #include "watch/content.h"
 #include "watch/tree.h"
 
-/* Kernels before 6.13 stamp files with a clock that ticks every 1 to 10 ms: a second write in the same tick leaves the same times. */
+/* Kernels before 6.13 stamp files with a clock that ticks every 1 to 10 ms: a second write in the
+ * same tick leaves the same times. */
 #define FR_CONTENT_FRESH_NS (50 * 1000000LL)
 
 static int64_t to_ns(const struct timespec *time)
@@ -51,7 +52,8 @@ static int64_t now_ns(void)
 	return to_ns(&now);
 }
 
-/* before_ns is the time before the file was looked at: a write can follow the look at once, and the next clock reading may be late. */
+/* before_ns is the time before the file was looked at: a write can follow the look at once, and the
+ * next clock reading may be late. */
 static void stamp_from(const struct stat *st, int64_t before_ns, struct fr_stamp *ret_stamp)
 {
 	*ret_stamp = (struct fr_stamp){

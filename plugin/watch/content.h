@@ -15,10 +15,11 @@ struct stat;
 #define FR_CONTENT_MAX_BYTES (1024 * 1024)
 
 /*
- * Stamps the regular file at path, links followed, relative to dirfd (AT_FDCWD for none); with_hash also reads it.
- * 0; -ENOENT where there is no regular file of that name (now): nothing, a folder, a socket, a link to nothing.
- * Another negative errno otherwise, with *ret_stamp untouched. A file that cannot be read, is too large, or changes while it is read,
- * has no hash. Reads at most FR_CONTENT_MAX_BYTES; never waits for a FIFO or a lock.
+ * Stamps the regular file at path, links followed, relative to dirfd (AT_FDCWD for none); with_hash
+ * also reads it. 0; -ENOENT where there is no regular file of that name (now): nothing, a folder, a
+ * socket, a link to nothing. Another negative errno otherwise, with *ret_stamp untouched. A file
+ * that cannot be read, is too large, or changes while it is read, has no hash. Reads at most
+ * FR_CONTENT_MAX_BYTES; never waits for a FIFO or a lock.
  */
 int fr_content_stamp(int dirfd, const char *path, bool with_hash, struct fr_stamp *ret_stamp);
 

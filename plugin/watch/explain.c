@@ -43,7 +43,8 @@ static void print_verdict(FILE *out, const char *path, bool counts,
 			where, verdict->pattern, verdict->origin);
 }
 
-/* Walks down from the watched folder: what lies in a folder that is not entered does not count, whatever its name. */
+/* Walks down from the watched folder: what lies in a folder that is not entered does not count,
+ * whatever its name. */
 static void explain_below(const struct fr_rules *rules, const char *root, const char *relative,
 			  FILE *out)
 {

@@ -1,7 +1,8 @@
 /*
  * explain: would a change of this path count, and which rule says so? For people who ask.
  *
- * Asks the rules in the order in which the scan does, and looks at the disk for what they want to know.
+ * Asks the rules in the order in which the scan does, and looks at the disk for what they want to
+ * know.
  */
 #ifndef FR_EXPLAIN_H
 #define FR_EXPLAIN_H
@@ -13,12 +14,13 @@
 struct fr_rules;
 
 /*
- * The absolute path of what may not exist (yet), with its folder resolved as far as there is one; relative to the current folder. Writes it to path,
- * cut if it does not fit, and returns path.
+ * The absolute path of what may not exist (yet), with its folder resolved as far as there is one;
+ * relative to the current folder. Writes it to path, cut if it does not fit, and returns path.
  */
 char *fr_explain_absolute(const char *value, char *path, size_t size);
 
-/* Prints one sentence about path (absolute) to out, if it is below the watched folder root (absolute). Returns whether it is. */
+/* Prints one sentence about path (absolute) to out, if it is below the watched folder root
+ * (absolute). Returns whether it is. */
 bool fr_explain_path(const struct fr_rules *rules, const char *root, const char *path, FILE *out);
 
 #endif

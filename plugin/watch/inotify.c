@@ -1,8 +1,9 @@
 /*
  * inotify: the source for what this kernel does itself, inotify(7).
  *
- * Turns kernel records into hints and keeps the table from watch descriptors to nodes. It must not know rules or look at the disk.
- * One inode is one descriptor however many paths lead to it, so a descriptor has a list of nodes, and all use one mask.
+ * Turns kernel records into hints and keeps the table from watch descriptors to nodes. It must not
+ * know rules or look at the disk. One inode is one descriptor however many paths lead to it, so a
+ * descriptor has a list of nodes, and all use one mask.
  */
 #include <errno.h>
 #include <limits.h>
@@ -16,21 +17,22 @@
 #include "watch/tree.h"
 
 /*
- * MODIFY tells a save from a `touch`, which sets times and closes a descriptor that it never wrote to. ACCESS and OPEN are not asked for:
- * every import of the application would wake us.
+ * MODIFY tells a save from a `touch`, which sets times and closes a descriptor that it never wrote
+ * to. ACCESS and OPEN are not asked for: every import of the application would wake us.
  */
 #define FR_INOTIFY_MASK                                                                            \
 	(IN_CREATE | IN_MODIFY | IN_CLOSE_WRITE | IN_ATTRIB | IN_MOVED_FROM | IN_MOVED_TO |        \
 	 IN_DELETE | IN_DELETE_SELF | IN_MOVE_SELF | IN_ONLYDIR | IN_EXCL_UNLINK)
 
-#define FR_INOTIFY_FIRST_BUCKETS    64 /* a power of two */
-#define FR_INOTIFY_BUFFER_SIZE	    (64 * 1024)
-#define FR_INOTIFY_READS_PER_STEP   4 /* bounds one step to some thousand records */
-#define FR_INOTIFY_LARGEST_RECORD   ((ssize_t)sizeof(struct inotify_event) + NAME_MAX + 1)
+#define FR_INOTIFY_FIRST_BUCKETS  64 /* a power of two */
+#define FR_INOTIFY_BUFFER_SIZE    (64 * 1024)
+#define FR_INOTIFY_READS_PER_STEP 4 /* bounds one step to some thousand records */
+#define FR_INOTIFY_LARGEST_RECORD ((ssize_t)sizeof(struct inotify_event) + NAME_MAX + 1)
 
 struct fr_wd_entry {
 	int wd;
-	struct fr_node *nodes; /* linked by watch_next; NULL marks a free entry that probes go on behind */
+	struct fr_node
+		*nodes; /* linked by watch_next; NULL marks a free entry that probes go on behind */
 	bool is_used;
 };
 
@@ -38,8 +40,8 @@ struct fr_source {
 	int fd;
 	pid_t owner;
 	struct fr_wd_entry *entries; /* open addressing, linear probing */
-	size_t entries_len;	     /* a power of two */
-	size_t used_len;	     /* used, with those whose nodes are NULL */
+	size_t entries_len;          /* a power of two */
+	size_t used_len;             /* used, with those whose nodes are NULL */
 	struct fr_node *next_told;   /* of the nodes that share the record at hand, or NULL */
 };
 
@@ -48,7 +50,8 @@ static size_t first_probe(const struct fr_source *source, int wd)
 	return ((size_t)wd * 0x9E3779B1u) & (source->entries_len - 1);
 }
 
-/* The entry of wd, or the unused one where it would go. There always is one: the table is never more than half full. */
+/* The entry of wd, or the unused one where it would go. There always is one: the table is never
+ * more than half full. */
 static struct fr_wd_entry *entry_of(const struct fr_source *source, int wd)
 {
 	size_t i = first_probe(source, wd);
@@ -195,7 +198,8 @@ static int hint_of(uint32_t mask)
 	return mask & IN_ATTRIB ? FR_HINT_ATTRIB : -1;
 }
 
-/* The kernel has dropped the watch. Descriptors are not reused while their records wait, so only this one can be meant. */
+/* The kernel has dropped the watch. Descriptors are not reused while their records wait, so only
+ * this one can be meant. */
 static void ignored(struct fr_source *source, int wd, fr_source_report *report, void *ctx)
 {
 	struct fr_node *node;
@@ -221,7 +225,8 @@ static void dispatch(struct fr_source *source, const struct inotify_event *event
 	}
 	if (hint < 0 || (hint != FR_HINT_SELF_CHANGED && event->len == 0))
 		return;
-	/* A report may remove nodes, this one too, and the next: detach() moves on from that one. */
+	/* A report may remove nodes, this one too, and the next: detach() moves on from that one.
+	 */
 	for (struct fr_node *node = entry_of(source, event->wd)->nodes; node;
 	     node = source->next_told) {
 		source->next_told = node->watch_next;
@@ -253,7 +258,8 @@ static int inotify_step(struct fr_source *source, fr_source_report *report, void
 			dispatch(source, event, report, ctx);
 			at += (ssize_t)(sizeof(*event) + event->len);
 		}
-		/* Room was left, so that was all: who writes without a pause must not look like a queue that is never empty. */
+		/* Room was left, so that was all: who writes without a pause must not look like a
+		 * queue that is never empty. */
 		if (len + FR_INOTIFY_LARGEST_RECORD <= (ssize_t)sizeof(buffer.bytes))
 			return 0;
 	}
@@ -299,17 +305,19 @@ static void inotify_explain(int error, unsigned long wanted, char *text, unsigne
 {
 	if (error == -ENOSPC)
 		snprintf(text, text_size,
-			 "the limit of watches is reached: fs.inotify.max_user_watches is %ld for all "
+			 "the limit of watches is reached: fs.inotify.max_user_watches is %ld for "
+			 "all "
 			 "programs of this user, and %lu are needed here alone; raise it with "
 			 "\"sysctl fs.inotify.max_user_watches=524288\"",
 			 read_limit("max_user_watches", "max_inotify_watches"), wanted);
 	else if (error == -EMFILE)
-		snprintf(text, text_size,
-			 "no inotify instance is left: fs.inotify.max_user_instances is %ld for all "
-			 "programs of this user, and one more is needed; raise it with "
-			 "\"sysctl fs.inotify.max_user_instances=512\" (or the limit of open files, "
-			 "\"ulimit -n\", is reached)",
-			 read_limit("max_user_instances", "max_inotify_instances"));
+		snprintf(
+			text, text_size,
+			"no inotify instance is left: fs.inotify.max_user_instances is %ld for all "
+			"programs of this user, and one more is needed; raise it with "
+			"\"sysctl fs.inotify.max_user_instances=512\" (or the limit of open files, "
+			"\"ulimit -n\", is reached)",
+			read_limit("max_user_instances", "max_inotify_instances"));
 	else
 		snprintf(text, text_size, "%s", strerror(-error));
 }

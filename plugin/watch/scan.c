@@ -28,8 +28,8 @@ struct fr_scan {
 	uint32_t generation;
 };
 
-int fr_scan_new(struct fr_tree *tree, const struct fr_rules *rules, const struct fr_scan_hooks *hooks,
-		void *ctx, struct fr_scan **ret_scan)
+int fr_scan_new(struct fr_tree *tree, const struct fr_rules *rules,
+		const struct fr_scan_hooks *hooks, void *ctx, struct fr_scan **ret_scan)
 {
 	struct fr_scan *scan = calloc(1, sizeof(*scan));
 
@@ -104,7 +104,8 @@ static bool means_gone(int error)
 	return error == -ENOENT || error == -ENOTDIR || error == -ELOOP;
 }
 
-/* Watches the folder, then opens it for listing. Leaves scan->dir NULL if there is nothing to list. */
+/* Watches the folder, then opens it for listing. Leaves scan->dir NULL if there is nothing to list.
+ */
 static void begin(struct fr_scan *scan, struct fr_node *folder)
 {
 	bool is_compare = folder->is_pending_compare;
@@ -192,7 +193,8 @@ static void meet_folder(struct fr_scan *scan, const char *name)
 	fr_scan_push(scan, child, scan->is_compare);
 }
 
-/* Did the folder that is being listed become a virtual environment after it was judged, but before it was watched? */
+/* Did the folder that is being listed become a virtual environment after it was judged, but before
+ * it was watched? */
 static bool is_left_out_by_now(const struct fr_scan *scan)
 {
 	const char *relative;
@@ -238,9 +240,10 @@ static void meet(struct fr_scan *scan, const struct dirent *entry)
 	if (type == DT_UNKNOWN) { /* some file systems do not tell, readdir(3) */
 		if (fstatat(dirfd(scan->dir), entry->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0)
 			return;
-		type = S_ISDIR(st.st_mode) ? DT_DIR : S_ISREG(st.st_mode) ? DT_REG :
-			S_ISLNK(st.st_mode)				  ? DT_LNK :
-									    DT_SOCK;
+		type = S_ISDIR(st.st_mode)   ? DT_DIR
+		       : S_ISREG(st.st_mode) ? DT_REG
+		       : S_ISLNK(st.st_mode) ? DT_LNK
+					     : DT_SOCK;
 	}
 	if (type == DT_DIR)
 		meet_folder(scan, entry->d_name);
@@ -270,7 +273,8 @@ static void report_missing(struct fr_scan *scan)
 		if (child->seen == scan->generation)
 			continue;
 		if (child->kind == FR_NODE_FOLDER) {
-			/* One in the queue may have come since that listing began; its own turn will show whether it is there. */
+			/* One in the queue may have come since that listing began; its own turn
+			 * will show whether it is there. */
 			if (!child->is_queued)
 				scan->hooks->left(scan->ctx, child);
 			continue;

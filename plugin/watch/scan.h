@@ -1,8 +1,9 @@
 /*
  * scan: lists folders and compares them with the tree, a bounded number of entries at a time.
  *
- * The one mechanism behind the start, new folders, lost events and lost watches: look at the folder, enter what the rules enter, and
- * either record what is there (baseline) or say what differs (compare). It knows no source and no clock; it reports through hooks.
+ * The one mechanism behind the start, new folders, lost events and lost watches: look at the
+ * folder, enter what the rules enter, and either record what is there (baseline) or say what
+ * differs (compare). It knows no source and no clock; it reports through hooks.
  */
 #ifndef FR_SCAN_H
 #define FR_SCAN_H
@@ -16,29 +17,34 @@ struct fr_rules;
 struct fr_tree;
 
 struct fr_scan_hooks {
-	/* The folder is about to be listed: watch it now, so that nothing can slip in between. 0 or a negative errno. */
+	/* The folder is about to be listed: watch it now, so that nothing can slip in between. 0 or
+	 * a negative errno. */
 	int (*enter)(void *ctx, struct fr_node *folder, const char *path);
-	/* The file at path is new or not as it was (is_gone: it is missing). The tree still has it as it was. */
+	/* The file at path is new or not as it was (is_gone: it is missing). The tree still has it
+	 * as it was. */
 	void (*differs)(void *ctx, const char *path, bool is_gone);
 	/* The folder is not there any more, or the rules no longer enter it. */
 	void (*left)(void *ctx, struct fr_node *folder);
-	/* The folder could not be watched or listed, or only in part; error is a negative errno, never one that means "gone". */
+	/* The folder could not be watched or listed, or only in part; error is a negative errno,
+	 * never one that means "gone". */
 	void (*trouble)(void *ctx, const char *path, int error);
 };
 
 struct fr_scan;
 
 /* Everything given is borrowed until fr_scan_free. 0 or -ENOMEM. */
-int fr_scan_new(struct fr_tree *tree, const struct fr_rules *rules, const struct fr_scan_hooks *hooks,
-		void *ctx, struct fr_scan **ret_scan);
+int fr_scan_new(struct fr_tree *tree, const struct fr_rules *rules,
+		const struct fr_scan_hooks *hooks, void *ctx, struct fr_scan **ret_scan);
 
 /* NULL is fine. */
 void fr_scan_free(struct fr_scan *scan);
 
-/* Queues a folder, with all below it. is_compare: report differences; else record what is there. Cheap if it is queued already. */
+/* Queues a folder, with all below it. is_compare: report differences; else record what is there.
+ * Cheap if it is queued already. */
 void fr_scan_push(struct fr_scan *scan, struct fr_node *folder, bool is_compare);
 
-/* Looks at no more than max_entries directory entries. Returns whether more is waiting. Blocks only as long as the file system does. */
+/* Looks at no more than max_entries directory entries. Returns whether more is waiting. Blocks only
+ * as long as the file system does. */
 bool fr_scan_step(struct fr_scan *scan, unsigned max_entries);
 
 /* Is something queued or half listed? */
@@ -48,12 +54,13 @@ bool fr_scan_is_busy(const struct fr_scan *scan);
 void fr_scan_facts(int dirfd, const char *name, struct fr_folder_facts *ret_facts);
 
 /*
- * Is the folder at path (relative: the part below the root) entered from the one above, as the disk has it now? By the rules, and unless it is a
- * root itself: no file is in the tree twice.
+ * Is the folder at path (relative: the part below the root) entered from the one above, as the disk
+ * has it now? By the rules, and unless it is a root itself: no file is in the tree twice.
  */
 bool fr_scan_enters(const struct fr_scan *scan, const char *path, const char *relative);
 
-/* Must be called before a folder is removed from the tree or given up: stops listing it. Constant time. */
+/* Must be called before a folder is removed from the tree or given up: stops listing it. Constant
+ * time. */
 void fr_scan_forget(struct fr_scan *scan, struct fr_node *folder);
 
 #endif

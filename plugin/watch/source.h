@@ -1,8 +1,9 @@
 /*
  * source: the contract of everything that can say "something happened to that name in that folder".
  *
- * A source watches folders, one by one, as the watcher tells it to, and reports hints. It knows no rule and reads no file:
- * a hint says where to look, the disk says what is true. One backend is one file.
+ * A source watches folders, one by one, as the watcher tells it to, and reports hints. It knows no
+ * rule and reads no file: a hint says where to look, the disk says what is true. One backend is one
+ * file.
  */
 #ifndef FR_SOURCE_H
 #define FR_SOURCE_H
@@ -13,15 +14,18 @@ struct fr_source;
 enum fr_hint {
 	FR_HINT_WRITING,       /* a file is being created or written; more is to come */
 	FR_HINT_WRITTEN,       /* a writer has closed a file */
-	FR_HINT_ATTRIB,	       /* times, mode or owner of a file were set */
-	FR_HINT_GONE,	       /* a file was deleted or moved away */
+	FR_HINT_ATTRIB,        /* times, mode or owner of a file were set */
+	FR_HINT_GONE,          /* a file was deleted or moved away */
 	FR_HINT_MOVED_HERE,    /* a complete file was moved here */
 	FR_HINT_FOLDER_CAME,   /* a folder was created or moved here */
 	FR_HINT_FOLDER_GONE,   /* a folder was deleted or moved away */
-	FR_HINT_FOLDER_ATTRIB, /* times, mode or owner of a folder were set: it may be readable now */
-	FR_HINT_SELF_CHANGED,  /* the watched folder itself was moved, deleted or unmounted; no name */
-	FR_HINT_WATCH_DROPPED, /* the watched folder is no longer watched (node->watch is -1 now); no name */
-	FR_HINT_LOST,	       /* events were lost: anything may have changed; no folder, no name */
+	FR_HINT_FOLDER_ATTRIB, /* times, mode or owner of a folder were set: it may be readable now
+				*/
+	FR_HINT_SELF_CHANGED,  /* the watched folder itself was moved, deleted or unmounted; no name
+				*/
+	FR_HINT_WATCH_DROPPED, /* the watched folder is no longer watched (node->watch is -1 now);
+				  no name */
+	FR_HINT_LOST,          /* events were lost: anything may have changed; no folder, no name */
 };
 
 /*
@@ -34,12 +38,14 @@ typedef void fr_source_report(void *ctx, struct fr_node *folder, const char *nam
 struct fr_source_ops {
 	const char *name;
 
-	/* Opens the source: 0 and *ret_source (owned by the caller), or a negative errno. The descriptor is close-on-exec. */
+	/* Opens the source: 0 and *ret_source (owned by the caller), or a negative errno. The
+	 * descriptor is close-on-exec. */
 	int (*open)(struct fr_source **ret_source);
 
 	/*
-	 * Starts watching a folder, or makes sure that it is the folder now at `path` which is watched. Sets node->watch; the node is
-	 * borrowed until remove(). 0 or a negative errno: -ENOENT, -ENOTDIR: gone meanwhile; -EACCES; -ENOSPC: a limit of the system.
+	 * Starts watching a folder, or makes sure that it is the folder now at `path` which is
+	 * watched. Sets node->watch; the node is borrowed until remove(). 0 or a negative errno:
+	 * -ENOENT, -ENOTDIR: gone meanwhile; -EACCES; -ENOSPC: a limit of the system.
 	 */
 	int (*add)(struct fr_source *source, struct fr_node *folder, const char *path);
 
@@ -50,18 +56,22 @@ struct fr_source_ops {
 	int (*fd)(const struct fr_source *source);
 
 	/*
-	 * Reports what is waiting, a bounded amount of it. 1: there may be more, 0: nothing is left, or a negative errno. Never blocks, and
-	 * does nothing in a process that is not the one that last called own().
+	 * Reports what is waiting, a bounded amount of it. 1: there may be more, 0: nothing is
+	 * left, or a negative errno. Never blocks, and does nothing in a process that is not the
+	 * one that last called own().
 	 */
 	int (*step)(struct fr_source *source, fr_source_report *report, void *ctx);
 
-	/* Makes the calling process the owner: the one that reads (the master may change its pid once, when it daemonizes). */
+	/* Makes the calling process the owner: the one that reads (the master may change its pid
+	 * once, when it daemonizes). */
 	void (*own)(struct fr_source *source);
 
-	/* Closes the descriptor and forgets the nodes without touching them; NULL is fine. Safe in a forked child: it takes no watch from the owner. */
+	/* Closes the descriptor and forgets the nodes without touching them; NULL is fine. Safe in
+	 * a forked child: it takes no watch from the owner. */
 	void (*close)(struct fr_source *source);
 
-	/* Writes one sentence for a failure of open() or add(): which limit, its value, what would be right. */
+	/* Writes one sentence for a failure of open() or add(): which limit, its value, what would
+	 * be right. */
 	void (*explain)(int error, unsigned long wanted, char *text, unsigned long text_size);
 };
 

@@ -9,7 +9,7 @@
 #include "watch/tree.h"
 
 #define FR_TREE_FIRST_BUCKETS 256 /* a power of two, as all later sizes are */
-#define FR_TREE_KINDS	      3
+#define FR_TREE_KINDS         3
 
 struct fr_tree {
 	struct fr_node *first_root, *last_root;
@@ -37,7 +37,8 @@ int fr_tree_new(struct fr_tree **ret_tree)
 	return 0;
 }
 
-/* A hash of the name, started from the parent's address: names repeat ("__init__.py"), pairs do not. */
+/* A hash of the name, started from the parent's address: names repeat ("__init__.py"), pairs do
+ * not. */
 static size_t bucket_of(const struct fr_tree *tree, const struct fr_node *parent, const char *name,
 			size_t name_len)
 {
@@ -48,8 +49,8 @@ static size_t bucket_of(const struct fr_tree *tree, const struct fr_node *parent
 
 static void insert(struct fr_tree *tree, struct fr_node *node)
 {
-	struct fr_node **bucket = &tree->buckets[bucket_of(tree, node->parent, node->name,
-							 strlen(node->name))];
+	struct fr_node **bucket =
+		&tree->buckets[bucket_of(tree, node->parent, node->name, strlen(node->name))];
 
 	node->bucket_next = *bucket;
 	*bucket = node;
@@ -143,7 +144,8 @@ struct fr_node *fr_tree_child(const struct fr_tree *tree, const struct fr_node *
 	return child_of(tree, parent, name, strlen(name), kind);
 }
 
-/* fr_tree_root_of for the first path_len bytes of path; *ret_rest_at is where in path the rest begins. */
+/* fr_tree_root_of for the first path_len bytes of path; *ret_rest_at is where in path the rest
+ * begins. */
 static struct fr_node *root_of(const struct fr_tree *tree, const char *path, size_t path_len,
 			       size_t *ret_rest_at)
 {

@@ -14,7 +14,7 @@
 #include "hash.h"
 #include "watch/uses.h"
 
-#define FR_USES_MAX	      50000
+#define FR_USES_MAX           50000
 #define FR_USES_FIRST_BUCKETS 1024 /* a power of two */
 
 struct use {
@@ -23,7 +23,7 @@ struct use {
 	ino_t ino;
 	off_t size;
 	struct timespec mtime, ctime;
-	bool is_absent;	  /* it was not there */
+	bool is_absent;   /* it was not there */
 	bool is_listing;  /* a watched folder: its entries count, not its times */
 	uint64_t entries; /* a hash of their names, in any order */
 };
@@ -100,7 +100,8 @@ static bool grow(struct fr_uses *uses)
 	return true;
 }
 
-/* "/srv/app/__pycache__/views.cpython-311.pyc" is read in place of "/srv/app/views.py", which exists beside it or not at all. */
+/* "/srv/app/__pycache__/views.cpython-311.pyc" is read in place of "/srv/app/views.py", which
+ * exists beside it or not at all. */
 static void source_of(struct fr_uses *uses, char *path)
 {
 	static const char cache[] = "/__pycache__/";
@@ -114,13 +115,15 @@ static void source_of(struct fr_uses *uses, char *path)
 	for (char *at = strstr(path, cache); at; at = strstr(at + 1, cache))
 		folder_end = at;
 	if (!folder_end) {
-		uses->is_incomplete = true; /* of what, and where, is not to be known (sys.pycache_prefix) */
+		uses->is_incomplete =
+			true; /* of what, and where, is not to be known (sys.pycache_prefix) */
 		return;
 	}
 	name = folder_end + sizeof(cache) - 1;
 	dot = strchr(name, '.');
-	if (!dot || (size_t)snprintf(source, sizeof(source), "%.*s/%.*s.py", (int)(folder_end - path),
-				     path, (int)(dot - name), name) >= sizeof(source))
+	if (!dot ||
+	    (size_t)snprintf(source, sizeof(source), "%.*s/%.*s.py", (int)(folder_end - path), path,
+			     (int)(dot - name), name) >= sizeof(source))
 		return;
 	if (stat(source, &st) == 0)
 		memcpy(path, source, strlen(source) + 1); /* it is shorter */
@@ -209,7 +212,8 @@ void fr_uses_note(struct fr_uses *uses, const char *path)
 	use->is_absent = is_absent;
 	if (!is_absent)
 		stamp(use, &st);
-	use->is_listing = !is_absent && S_ISDIR(st.st_mode) && uses->hooks->is_watched(uses->ctx, full);
+	use->is_listing =
+		!is_absent && S_ISDIR(st.st_mode) && uses->hooks->is_watched(uses->ctx, full);
 	if (!use->path || (use->is_listing && !hash_entries(uses, full, &use->entries))) {
 		free(use->path);
 		uses->is_incomplete = true;
@@ -233,8 +237,9 @@ static bool is_current(const struct fr_uses *uses, const struct use *use)
 	if (use->is_listing)
 		return hash_entries(uses, use->path, &entries) && entries == use->entries;
 	return stat(use->path, &st) == 0 && st.st_ino == use->ino && st.st_dev == use->dev &&
-	       st.st_size == use->size && st.st_mtim.tv_sec == use->mtime.tv_sec && st.st_mtim.tv_nsec == use->mtime.tv_nsec &&
-	       st.st_ctim.tv_sec == use->ctime.tv_sec && st.st_ctim.tv_nsec == use->ctime.tv_nsec;
+	       st.st_size == use->size && st.st_mtim.tv_sec == use->mtime.tv_sec &&
+	       st.st_mtim.tv_nsec == use->mtime.tv_nsec && st.st_ctim.tv_sec == use->ctime.tv_sec &&
+	       st.st_ctim.tv_nsec == use->ctime.tv_nsec;
 }
 
 /* The latest first: that is where people edit. */

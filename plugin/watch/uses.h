@@ -1,8 +1,9 @@
 /*
  * uses: which files a process has read so far, and how they looked when it did.
  *
- * What a process has become depends on these files (and on nothing else that is watched): as long as all of them look the same, a copy of the process
- * is as good as a fresh start that would have come to the same point. Looks at the disk; knows no language and no rule.
+ * What a process has become depends on these files (and on nothing else that is watched): as long
+ * as all of them look the same, a copy of the process is as good as a fresh start that would have
+ * come to the same point. Looks at the disk; knows no language and no rule.
  */
 #ifndef FR_USES_H
 #define FR_USES_H
@@ -13,9 +14,11 @@
 struct fr_uses;
 
 struct fr_uses_hooks {
-	/* Is the folder at path (absolute) in a watched one? Then its entries are compared, elsewhere its times. */
+	/* Is the folder at path (absolute) in a watched one? Then its entries are compared,
+	 * elsewhere its times. */
 	bool (*is_watched)(void *ctx, const char *path);
-	/* Is the entry at path (absolute, in a watched folder) one that comes and goes without meaning: an editor's, a cache? */
+	/* Is the entry at path (absolute, in a watched folder) one that comes and goes without
+	 * meaning: an editor's, a cache? */
 	bool (*is_noise)(void *ctx, const char *path);
 };
 
@@ -26,8 +29,9 @@ int fr_uses_new(const struct fr_uses_hooks *hooks, void *ctx, struct fr_uses **r
 void fr_uses_free(struct fr_uses *uses);
 
 /*
- * The file or folder at path (borrowed; relative to the current folder if it is not absolute) is being read. Devices and pipes are
- * nothing; what does not exist is noted as that; a cached .pyc counts as its source. The first use counts, later ones of the same path change nothing.
+ * The file or folder at path (borrowed; relative to the current folder if it is not absolute) is
+ * being read. Devices and pipes are nothing; what does not exist is noted as that; a cached .pyc
+ * counts as its source. The first use counts, later ones of the same path change nothing.
  */
 void fr_uses_note(struct fr_uses *uses, const char *path);
 
@@ -41,8 +45,8 @@ bool fr_uses_is_complete(const struct fr_uses *uses);
 bool fr_uses_has(const struct fr_uses *uses, const char *path);
 
 /*
- * Does everything that was used still look the same? *ret_path (may be NULL) names the first that does not; borrowed. Never true
- * after something could not be noted.
+ * Does everything that was used still look the same? *ret_path (may be NULL) names the first that
+ * does not; borrowed. Never true after something could not be noted.
  */
 bool fr_uses_are_current(const struct fr_uses *uses, const char **ret_path);
 

@@ -1,8 +1,9 @@
 /*
  * watcher: the watched folders as a whole. See watcher.h.
  *
- * Hints from the source are never acted upon by adding watches right away: folders are queued for the scan, which watches first
- * and lists after, so there is one place where a folder comes under watch, and no race in it.
+ * Hints from the source are never acted upon by adding watches right away: folders are queued for
+ * the scan, which watches first and lists after, so there is one place where a folder comes under
+ * watch, and no race in it.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -28,7 +29,7 @@ struct fr_watcher {
 	struct fr_tree *tree;
 	struct fr_scan *scan;
 	struct fr_baseline *baseline; /* borrowed, or NULL */
-	int first_error;	      /* of the arming */
+	int first_error;              /* of the arming */
 };
 
 static void look_for_roots(struct fr_watcher *watcher);
@@ -66,9 +67,7 @@ static void prune(struct fr_watcher *watcher, struct fr_node *top)
 
 	do {
 		is_last = node == top;
-		next = is_last	   ? NULL :
-			node->next ? first_leaf(node->next) :
-				     node->parent;
+		next = is_last ? NULL : node->next ? first_leaf(node->next) : node->parent;
 		if (node->is_left && node->parent && !node->first_child)
 			fr_tree_remove(watcher->tree, node);
 		node = next;
@@ -76,7 +75,8 @@ static void prune(struct fr_watcher *watcher, struct fr_node *top)
 }
 
 /*
- * A folder is gone, or no longer entered. Its files stay in the tree until fr_watcher_verify has told which: it may be back by then.
+ * A folder is gone, or no longer entered. Its files stay in the tree until fr_watcher_verify has
+ * told which: it may be back by then.
  */
 static void leave_folder(struct fr_watcher *watcher, struct fr_node *top)
 {
@@ -90,7 +90,8 @@ static void leave_folder(struct fr_watcher *watcher, struct fr_node *top)
 			if (path)
 				watcher->hooks->note(watcher->ctx, path, FR_HINT_GONE);
 		} else if (node->is_left && node != top) {
-			/* So is all below it. A tree is removed from its leaves up, and would be walked once for each of its folders. */
+			/* So is all below it. A tree is removed from its leaves up, and would be
+			 * walked once for each of its folders. */
 			node = fr_tree_next_beside(node, top);
 			continue;
 		} else {
@@ -150,8 +151,8 @@ static void drop_gates(struct fr_watcher *watcher)
 }
 
 /*
- * Watches the deepest folder above path that exists. From the top down, and each one before the next is looked for, so that whatever
- * comes or goes meanwhile makes an event.
+ * Watches the deepest folder above path that exists. From the top down, and each one before the
+ * next is looked for, so that whatever comes or goes meanwhile makes an event.
  */
 static void add_gate(struct fr_watcher *watcher, const char *path)
 {
@@ -275,7 +276,8 @@ static void folder_gone(struct fr_watcher *watcher, struct fr_node *folder, cons
 	if (copy)
 		leave_roots_below(watcher, copy);
 	free(copy);
-	/* Two names that are exchanged, renameat2(2), are said to come before they are said to go. */
+	/* Two names that are exchanged, renameat2(2), are said to come before they are said to go.
+	 */
 	path = fr_tree_path_in(watcher->tree, folder, name, NULL);
 	if (path && lstat(path, &st) == 0 && S_ISDIR(st.st_mode))
 		folder_came(watcher, folder, name);
@@ -295,17 +297,20 @@ static void self_changed(struct fr_watcher *watcher, struct fr_node *folder)
 	if (folder->kind == FR_NODE_GATE) {
 		gate_event(watcher, folder, NULL);
 	} else if (folder->parent) {
-		if (folder->watch < 0) /* dropped: deleted, or unmounted: let the scan see what is there now */
+		if (folder->watch <
+		    0) /* dropped: deleted, or unmounted: let the scan see what is there now */
 			fr_scan_push(watcher->scan, folder, true);
 	} else if (is_folder(folder->name)) {
-		fr_scan_push(watcher->scan, folder, true); /* another folder, perhaps: the scan watches that */
+		fr_scan_push(watcher->scan, folder,
+			     true); /* another folder, perhaps: the scan watches that */
 	} else {
 		leave_folder(watcher, folder);
 		look_for_roots(watcher);
 	}
 }
 
-/* Links have no writer that would close them, and a second name of a complete file has none either. */
+/* Links have no writer that would close them, and a second name of a complete file has none either.
+ */
 static bool is_complete_at_birth(const char *path, const struct fr_node *known)
 {
 	struct stat st;
@@ -314,7 +319,8 @@ static bool is_complete_at_birth(const char *path, const struct fr_node *known)
 	       (S_ISLNK(st.st_mode) || (!known && S_ISREG(st.st_mode) && st.st_nlink > 1));
 }
 
-/* A folder that was entered turns out to be a virtual environment: pyvenv.cfg is not the first thing that is made in one. */
+/* A folder that was entered turns out to be a virtual environment: pyvenv.cfg is not the first
+ * thing that is made in one. */
 static bool becomes_virtualenv(struct fr_watcher *watcher, struct fr_node *folder)
 {
 	const char *relative;
@@ -341,8 +347,10 @@ static void file_event(struct fr_watcher *watcher, struct fr_node *folder, const
 	fr_rules_judge_file(watcher->rules, relative, &verdict);
 	if (!verdict.counts)
 		return;
-	/* A file that is moved here is new even if nobody writes to it: "writing" tells that from a touch. */
-	watcher->hooks->note(watcher->ctx, path, hint == FR_HINT_MOVED_HERE ? FR_HINT_WRITING : hint);
+	/* A file that is moved here is new even if nobody writes to it: "writing" tells that from a
+	 * touch. */
+	watcher->hooks->note(watcher->ctx, path,
+			     hint == FR_HINT_MOVED_HERE ? FR_HINT_WRITING : hint);
 	if (hint == FR_HINT_MOVED_HERE ||
 	    (hint == FR_HINT_WRITING && is_complete_at_birth(path, known)))
 		watcher->hooks->note(watcher->ctx, path, FR_HINT_WRITTEN);
@@ -484,11 +492,12 @@ static enum fr_change_kind compare(const struct fr_stamp *old, const struct fr_s
 				   bool was_written)
 {
 	if (fr_content_same_hash(old, now))
-		return !was_written && old->mtime_ns != now->mtime_ns ? FR_CHANGE_TOUCHED :
-									FR_CHANGE_NONE;
+		return !was_written && old->mtime_ns != now->mtime_ns ? FR_CHANGE_TOUCHED
+								      : FR_CHANGE_NONE;
 	if (old->has_hash && now->has_hash)
 		return FR_CHANGE_MODIFIED;
-	/* Without both hashes: only times can tell, and setting the mode or owner moves none but ctime. */
+	/* Without both hashes: only times can tell, and setting the mode or owner moves none but
+	 * ctime. */
 	if (old->size == now->size && old->ino == now->ino && old->mtime_ns == now->mtime_ns &&
 	    !(was_written && old->is_fresh))
 		return FR_CHANGE_NONE;
@@ -506,11 +515,13 @@ enum fr_change_kind fr_watcher_verify(struct fr_watcher *watcher, const char *pa
 	if (error == -ENOENT || (!error && node && node->parent->is_left)) {
 		if (node)
 			forget_file(watcher, node);
-		/* One that is there in a folder that is not entered any more is neither changed nor removed. */
+		/* One that is there in a folder that is not entered any more is neither changed nor
+		 * removed. */
 		return node && error ? FR_CHANGE_REMOVED : FR_CHANGE_NONE;
 	}
 	if (error)
-		return FR_CHANGE_NONE; /* not to be looked at: what cannot be read cannot be loaded */
+		return FR_CHANGE_NONE; /* not to be looked at: what cannot be read cannot be loaded
+					*/
 	if (!node)
 		return verify_new(watcher, path, &now);
 	if (watcher->baseline)

@@ -1,6 +1,7 @@
 /*
- * watcher: the watched folders as a whole. It joins a source, the tree, the scan and the rules, and answers two questions:
- * which files may have changed (hints, by fr_watcher_step), and which of them really have (fr_watcher_verify).
+ * watcher: the watched folders as a whole. It joins a source, the tree, the scan and the rules, and
+ * answers two questions: which files may have changed (hints, by fr_watcher_step), and which of
+ * them really have (fr_watcher_verify).
  *
  * It knows no clock, and nothing of what a change leads to.
  */
@@ -26,39 +27,47 @@ enum fr_change_kind {
 };
 
 struct fr_watcher_hooks {
-	/* A counted file may have changed. path is absolute, borrowed. hint is one of WRITING, WRITTEN, ATTRIB, GONE. */
+	/* A counted file may have changed. path is absolute, borrowed. hint is one of WRITING,
+	 * WRITTEN, ATTRIB, GONE. */
 	void (*note)(void *ctx, const char *path, enum fr_hint hint);
-	/* A folder could not be watched or listed; error is a negative errno for fr_watcher_explain. */
+	/* A folder could not be watched or listed; error is a negative errno for
+	 * fr_watcher_explain. */
 	void (*trouble)(void *ctx, const char *path, int error);
 	/* The kernel dropped events; everything is being compared with the disk. */
 	void (*lost)(void *ctx);
 };
 
-/* rules, ops and hooks are borrowed until fr_watcher_free. 0 or a negative errno of the source's open(), or -ENOMEM. */
+/* rules, ops and hooks are borrowed until fr_watcher_free. 0 or a negative errno of the source's
+ * open(), or -ENOMEM. */
 int fr_watcher_new(const struct fr_rules *rules, const struct fr_source_ops *ops,
-		   const struct fr_watcher_hooks *hooks, void *ctx, struct fr_watcher **ret_watcher);
+		   const struct fr_watcher_hooks *hooks, void *ctx,
+		   struct fr_watcher **ret_watcher);
 
 /* NULL is fine. In a forked child it only closes what the child has inherited. */
 void fr_watcher_free(struct fr_watcher *watcher);
 
-/* Adds a folder by its absolute, resolved path; one that is there already is ignored. 0 or -ENOMEM. */
+/* Adds a folder by its absolute, resolved path; one that is there already is ignored. 0 or -ENOMEM.
+ */
 int fr_watcher_add_root(struct fr_watcher *watcher, const char *path);
 
 /*
- * Watches all folders and records how every counted file looks. For the start only: blocks until all is listed.
- * 0, or the first error that left a folder unwatched (the others are watched); every one went to trouble().
+ * Watches all folders and records how every counted file looks. For the start only: blocks until
+ * all is listed. 0, or the first error that left a folder unwatched (the others are watched); every
+ * one went to trouble().
  */
 int fr_watcher_arm(struct fr_watcher *watcher);
 
 /* Readable when fr_watcher_step has something to do. */
 int fr_watcher_fd(const struct fr_watcher *watcher);
 
-/* Makes the calling process the one that reads events (after a fork that the master itself goes through). */
+/* Makes the calling process the one that reads events (after a fork that the master itself goes
+ * through). */
 void fr_watcher_own(struct fr_watcher *watcher);
 
 /*
- * Takes a bounded amount of events and of listing. Returns whether there is more to do at once, without waiting
- * for the descriptor; until it is false, what has been noted may be only a part of the truth.
+ * Takes a bounded amount of events and of listing. Returns whether there is more to do at once,
+ * without waiting for the descriptor; until it is false, what has been noted may be only a part of
+ * the truth.
  */
 bool fr_watcher_step(struct fr_watcher *watcher);
 
@@ -66,14 +75,16 @@ bool fr_watcher_step(struct fr_watcher *watcher);
 void fr_watcher_rescan(struct fr_watcher *watcher);
 
 /*
- * What has really become of the file at path since it was last verified (or since the start)? Looks at the disk and remembers what it saw.
- * was_written: somebody wrote to it, so the same content is no change; else new times are a `touch`.
- * with_hash: compare the content, too (reads up to 1 MiB); without, new times mean MODIFIED.
+ * What has really become of the file at path since it was last verified (or since the start)? Looks
+ * at the disk and remembers what it saw. was_written: somebody wrote to it, so the same content is
+ * no change; else new times are a `touch`. with_hash: compare the content, too (reads up to 1 MiB);
+ * without, new times mean MODIFIED.
  */
 enum fr_change_kind fr_watcher_verify(struct fr_watcher *watcher, const char *path,
 				      bool was_written, bool with_hash);
 
-/* Writes a sentence about an error of open, arm or trouble(): which limit, its value, what would be right. watcher may be NULL. */
+/* Writes a sentence about an error of open, arm or trouble(): which limit, its value, what would be
+ * right. watcher may be NULL. */
 void fr_watcher_explain(const struct fr_watcher *watcher, const struct fr_source_ops *ops,
 			int error, char *text, size_t text_size);
 
@@ -87,7 +98,8 @@ size_t fr_watcher_files(const struct fr_watcher *watcher);
 /* The tree, borrowed: for the baseline. */
 struct fr_tree *fr_watcher_tree(struct fr_watcher *watcher);
 
-/* Contents that are still being read (borrowed; NULL for none): fr_watcher_verify asks there for what it does not know yet. */
+/* Contents that are still being read (borrowed; NULL for none): fr_watcher_verify asks there for
+ * what it does not know yet. */
 void fr_watcher_use_baseline(struct fr_watcher *watcher, struct fr_baseline *baseline);
 
 #endif

@@ -1,7 +1,9 @@
 /*
- * Anything at all where the saved baseline should be: no crash, and never more files recognised than there are.
+ * Anything at all where the saved baseline should be: no crash, and never more files recognised
+ * than there are.
  *
- * The first byte may choose a file whose own record is put before the rest, so that what is behind a whole record is reached, too.
+ * The first byte may choose a file whose own record is put before the rest, so that what is behind
+ * a whole record is reached, too.
  */
 #define _GNU_SOURCE /* memfd_create */
 
@@ -26,10 +28,12 @@ static void fill(struct fr_tree *tree, struct fr_node *nodes[FILES])
 	struct fr_node *pkg = root ? fr_tree_add(tree, root, "p", FR_NODE_FOLDER) : NULL;
 
 	for (size_t i = 0; i < FILES; i++) {
-		nodes[i] = pkg ? fr_tree_add(tree, i % 2 ? root : pkg, names[i], FR_NODE_FILE) : NULL;
+		nodes[i] =
+			pkg ? fr_tree_add(tree, i % 2 ? root : pkg, names[i], FR_NODE_FILE) : NULL;
 		if (!nodes[i])
 			abort();
-		nodes[i]->stamp = (struct fr_stamp){.dev = 1, .ino = i, .size = 2, .mtime_ns = 3, .ctime_ns = 4};
+		nodes[i]->stamp = (struct fr_stamp){
+			.dev = 1, .ino = i, .size = 2, .mtime_ns = 3, .ctime_ns = 4};
 	}
 }
 

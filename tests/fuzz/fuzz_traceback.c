@@ -1,5 +1,6 @@
 /*
- * Anything at all where a traceback should be: no crash, and what is found lies within the text. The page that shows it is whole.
+ * Anything at all where a traceback should be: no crash, and what is found lies within the text.
+ * The page that shows it is whole.
  */
 #include <stdint.h>
 #include <stdlib.h>
@@ -33,7 +34,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		abort();
 	memcpy(text, data, size);
 	text[size] = '\0';
-	if (fr_traceback_find(text, is_own, NULL, &found) != (found.file_len > 0 || found.error_len > 0))
+	if (fr_traceback_find(text, is_own, NULL, &found) !=
+	    (found.file_len > 0 || found.error_len > 0))
 		abort();
 	check_within(text, found.file, found.file_len);
 	check_within(text, found.error, found.error_len);

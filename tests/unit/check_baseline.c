@@ -52,7 +52,8 @@ static void wait_until_old(const char *name)
 
 	do {
 		usleep(2000);
-		ck_assert_int_eq(fr_content_stamp(AT_FDCWD, fr_disk_at(world.root, name), false, &stamp), 0);
+		ck_assert_int_eq(
+			fr_content_stamp(AT_FDCWD, fr_disk_at(world.root, name), false, &stamp), 0);
 	} while (stamp.is_fresh);
 }
 
@@ -112,7 +113,8 @@ START_TEST(test_file_changed_between_stamp_and_read_is_not_believed)
 }
 END_TEST
 
-/* The child has found the old content: a save of the same, while it still reads others, is no change. */
+/* The child has found the old content: a save of the same, while it still reads others, is no
+ * change. */
 START_TEST(test_verify_asks_the_child_that_is_not_finished)
 {
 	struct fr_baseline *baseline;

@@ -2,8 +2,9 @@
  * The batch with a clock that the cases make up: tests/cases/batch, one sentence a file.
  *
  *	{"name", "state": {settle_ms, gone_ms, writing_ms, bound_ms},
- *	 "events": [{"time_ms", "path", "hint", "repeat": N}],		repeat: the path is a printf format, for 0 to N - 1
- *	 "expected": [{"time_ms", "items": [{"path", "was_written"}], "len", "overflowed"}]}
+ *	 "events": [{"time_ms", "path", "hint", "repeat": N}],		repeat: the path is a printf
+ *format, for 0 to N - 1 "expected": [{"time_ms", "items": [{"path", "was_written"}], "len",
+ *"overflowed"}]}
  *
  * "time_ms" is when the batch is ready; it is taken then. "len" stands instead of a list of items.
  */
@@ -64,28 +65,32 @@ static void note(struct fr_batch *batch, const json_t *event)
 	}
 }
 
-static void compare_items(const char *file, const json_t *expected, const struct fr_batch_item *items,
-			  size_t len)
+static void compare_items(const char *file, const json_t *expected,
+			  const struct fr_batch_item *items, size_t len)
 {
 	const json_t *wanted = json_object_get(expected, "items"), *item;
 	size_t i;
 
 	if (!wanted) {
-		ck_assert_msg((int64_t)len == integer(expected, "len", -1), "%s: %zu items", file, len);
+		ck_assert_msg((int64_t)len == integer(expected, "len", -1), "%s: %zu items", file,
+			      len);
 		return;
 	}
 	ck_assert_msg(len == json_array_size(wanted), "%s: %zu items", file, len);
-	json_array_foreach (wanted, i, item) {
-		ck_assert_msg(strcmp(items[i].path, json_string_value(json_object_get(item, "path"))) == 0,
+	json_array_foreach(wanted, i, item)
+	{
+		ck_assert_msg(strcmp(items[i].path,
+				     json_string_value(json_object_get(item, "path"))) == 0,
 			      "%s: item %zu is %s", file, i, items[i].path);
-		ck_assert_msg(items[i].was_written == json_is_true(json_object_get(item, "was_written")),
-			      "%s: %s: was_written is %d", file, items[i].path, items[i].was_written);
+		ck_assert_msg(
+			items[i].was_written == json_is_true(json_object_get(item, "was_written")),
+			"%s: %s: was_written is %d", file, items[i].path, items[i].was_written);
 	}
 }
 
 /* Takes what is ready until `until_ms`; returns how many more of the expected have been seen. */
-static size_t take_ready(const char *file, struct fr_batch *batch, const json_t *expected, size_t seen,
-			 int64_t until_ms)
+static size_t take_ready(const char *file, struct fr_batch *batch, const json_t *expected,
+			 size_t seen, int64_t until_ms)
 {
 	struct fr_batch_item *items;
 	int64_t deadline = fr_batch_deadline_ms(batch);
@@ -95,7 +100,8 @@ static size_t take_ready(const char *file, struct fr_batch *batch, const json_t 
 
 	if (deadline < 0 || deadline > until_ms)
 		return seen;
-	ck_assert_msg(wanted != NULL, "%s: ready at %lld and not expected", file, (long long)deadline);
+	ck_assert_msg(wanted != NULL, "%s: ready at %lld and not expected", file,
+		      (long long)deadline);
 	ck_assert_msg(deadline == integer(wanted, "time_ms", -1), "%s: batch %zu is ready at %lld",
 		      file, seen, (long long)deadline);
 	len = fr_batch_take(batch, &items, &has_overflowed);
@@ -127,7 +133,8 @@ START_TEST(test_case)
 		.bound_ms = integer(state, "bound_ms", 2000),
 	};
 	ck_assert_int_eq(fr_batch_new(&times, &batch), 0);
-	json_array_foreach (json_object_get(data, "events"), i, event) {
+	json_array_foreach(json_object_get(data, "events"), i, event)
+	{
 		seen = take_ready(file, batch, expected, seen, integer(event, "time_ms", 0) - 1);
 		note(batch, event);
 	}

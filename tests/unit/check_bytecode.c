@@ -42,12 +42,16 @@ static bool is_there(const char *name)
 START_TEST(test_all_caches_of_the_source_go_and_no_other)
 {
 	static const char *const stale[] = {
-		"pkg/__pycache__/views.cpython-311.pyc", "pkg/__pycache__/views.cpython-311.opt-1.pyc",
-		"pkg/__pycache__/views.cpython-39.opt-2.pyc", "pkg/__pycache__/views.pypy39.pyc",
+		"pkg/__pycache__/views.cpython-311.pyc",
+		"pkg/__pycache__/views.cpython-311.opt-1.pyc",
+		"pkg/__pycache__/views.cpython-39.opt-2.pyc",
+		"pkg/__pycache__/views.pypy39.pyc",
 	};
 	static const char *const others[] = {
-		"pkg/__pycache__/views2.cpython-311.pyc", "pkg/__pycache__/aviews.cpython-311.pyc",
-		"pkg/__pycache__/views.cpython-311.pyc.140", "pkg/__pycache__/views.txt",
+		"pkg/__pycache__/views2.cpython-311.pyc",
+		"pkg/__pycache__/aviews.cpython-311.pyc",
+		"pkg/__pycache__/views.cpython-311.pyc.140",
+		"pkg/__pycache__/views.txt",
 		"pkg/views.pyc",
 	};
 	size_t i;
@@ -126,7 +130,8 @@ START_TEST(test_only_caches_of_recent_sources_go_at_the_start)
 	make("pkg/__pycache__/old.cpython-311.pyc");
 	make("pkg/__pycache__/unknown.cpython-311.pyc");
 	ck_assert_int_eq(fr_tree_new(&tree), 0);
-	pkg = fr_tree_add(tree, fr_tree_add_root(tree, folder, FR_NODE_FOLDER), "pkg", FR_NODE_FOLDER);
+	pkg = fr_tree_add(tree, fr_tree_add_root(tree, folder, FR_NODE_FOLDER), "pkg",
+			  FR_NODE_FOLDER);
 	fr_tree_add(tree, pkg, "views.py", FR_NODE_FILE)->stamp.mtime_ns = now_ns;
 	fr_tree_add(tree, pkg, "old.py", FR_NODE_FILE)->stamp.mtime_ns = now_ns - 10000000000LL;
 	fr_bytecode_drop_recent(tree);

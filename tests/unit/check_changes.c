@@ -102,7 +102,8 @@ START_TEST(test_many_files_are_verified_in_slices)
 }
 END_TEST
 
-/* The same content again: below a storm it is read and found the same, in a storm the new times are believed. */
+/* The same content again: below a storm it is read and found the same, in a storm the new times are
+ * believed. */
 START_TEST(test_storm_is_taken_without_reading)
 {
 	write_files(1000, "one");

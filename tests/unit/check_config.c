@@ -1,5 +1,6 @@
 /*
- * Values of options, good and bad. A bad one changes nothing and says in one sentence what would be right.
+ * Values of options, good and bad. A bad one changes nothing and says in one sentence what would be
+ * right.
  */
 #include <check.h>
 #include <errno.h>
@@ -34,10 +35,8 @@ START_TEST(test_actions_are_known_by_name)
 		const char *value;
 		enum fr_action action;
 	} good[] = {
-		{"auto", FR_ACTION_AUTO},
-		{"swap", FR_ACTION_SWAP},
-		{"reload", FR_ACTION_RELOAD},
-		{"workers", FR_ACTION_WORKERS},
+		{"auto", FR_ACTION_AUTO},     {"swap", FR_ACTION_SWAP},
+		{"reload", FR_ACTION_RELOAD}, {"workers", FR_ACTION_WORKERS},
 		{"chain", FR_ACTION_CHAIN},
 	};
 
@@ -45,8 +44,9 @@ START_TEST(test_actions_are_known_by_name)
 		enum fr_action action = FR_ACTIONS;
 		const char *file = "unset";
 
-		ck_assert_int_eq(fr_config_parse_action(good[i].value, &action, &file, error,
-							sizeof(error)), 0);
+		ck_assert_int_eq(
+			fr_config_parse_action(good[i].value, &action, &file, error, sizeof(error)),
+			0);
 		ck_assert_int_eq(action, good[i].action);
 		ck_assert_ptr_null(file);
 	}
@@ -58,7 +58,8 @@ START_TEST(test_touch_has_a_file)
 	enum fr_action action;
 	const char *file;
 
-	ck_assert_int_eq(fr_config_parse_action("touch:/tmp/x:y", &action, &file, error, sizeof(error)), 0);
+	ck_assert_int_eq(
+		fr_config_parse_action("touch:/tmp/x:y", &action, &file, error, sizeof(error)), 0);
 	ck_assert_int_eq(action, FR_ACTION_TOUCH);
 	ck_assert_str_eq(file, "/tmp/x:y");
 }
@@ -66,15 +67,17 @@ END_TEST
 
 START_TEST(test_bad_action_is_refused_with_a_sentence)
 {
-	static const char *const bad[] = {"", "touch", "touch:", "Reload", "reload ", "exec", "autox"};
+	static const char *const bad[] = {"",        "touch", "touch:", "Reload",
+					  "reload ", "exec",  "autox"};
 
 	for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++) {
 		enum fr_action action = FR_ACTIONS;
 		const char *file = "unset";
 
 		error[0] = '\0';
-		ck_assert_int_eq(fr_config_parse_action(bad[i], &action, &file, error, sizeof(error)),
-				 -EINVAL);
+		ck_assert_int_eq(
+			fr_config_parse_action(bad[i], &action, &file, error, sizeof(error)),
+			-EINVAL);
 		ck_assert_int_eq(action, FR_ACTIONS);
 		ck_assert_str_eq(file, "unset");
 		ck_assert_ptr_nonnull(strstr(error, "touch:FILE"));
@@ -98,8 +101,22 @@ END_TEST
 START_TEST(test_bad_settle_is_refused_with_a_sentence)
 {
 	static const char *const bad[] = {
-		"", " ", "-1", "+1", " 1", "1 ", "1.5", "1e3", "0x10", "10ms", "60001",
-		"4294967297", "99999999999999999999999999", "ten", "\n", "\xff",
+		"",
+		" ",
+		"-1",
+		"+1",
+		" 1",
+		"1 ",
+		"1.5",
+		"1e3",
+		"0x10",
+		"10ms",
+		"60001",
+		"4294967297",
+		"99999999999999999999999999",
+		"ten",
+		"\n",
+		"\xff",
 	};
 
 	for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++) {
@@ -132,7 +149,8 @@ START_TEST(test_folder_is_resolved)
 	fr_disk_mkdir(fr_disk_at(folder, "real/deep"));
 	ck_assert_int_eq(symlink("real", link), 0);
 	ck_assert_int_eq(fr_config_resolve_folder(fr_disk_at(link, "deep/../deep/."), &path, error,
-						  sizeof(error)), 0);
+						  sizeof(error)),
+			 0);
 	ck_assert_str_eq(path, fr_disk_at(folder, "real/deep"));
 	free(path);
 	ck_assert_int_eq(fr_config_resolve_folder("/", &path, error, sizeof(error)), 0);
@@ -178,8 +196,10 @@ START_TEST(test_folder_that_cannot_be_read_is_refused_with_the_user)
 
 		if (geteuid() == 0 && setuid(65534) < 0)
 			_exit(99);
-		_exit(fr_config_resolve_folder(locked, &path, error, sizeof(error)) == -EACCES && !path &&
-				      strstr(error, "by user ") ? 0 : 1);
+		_exit(fr_config_resolve_folder(locked, &path, error, sizeof(error)) == -EACCES &&
+				      !path && strstr(error, "by user ")
+			      ? 0
+			      : 1);
 	}
 	ck_assert_int_eq(waitpid(child, &status, 0), child);
 	ck_assert_int_eq(status, 0);
@@ -188,7 +208,8 @@ END_TEST
 
 START_TEST(test_seconds_and_snapshots_are_whole_numbers_within_bounds)
 {
-	static const char *const bad[] = {"", "-1", "+1", " 1", "1 ", "1s", "1.5", "3601", "99999999999999999999"};
+	static const char *const bad[] = {
+		"", "-1", "+1", " 1", "1 ", "1s", "1.5", "3601", "99999999999999999999"};
 	int64_t ms = -1;
 	int number = -1;
 
@@ -203,7 +224,8 @@ START_TEST(test_seconds_and_snapshots_are_whole_numbers_within_bounds)
 	ck_assert_int_eq(number, 16);
 	ck_assert_int_eq(fr_config_parse_snapshots("17", &number, error, sizeof(error)), -EINVAL);
 	for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++) {
-		ck_assert_int_eq(fr_config_parse_seconds(bad[i], &ms, error, sizeof(error)), -EINVAL);
+		ck_assert_int_eq(fr_config_parse_seconds(bad[i], &ms, error, sizeof(error)),
+				 -EINVAL);
 		ck_assert_ptr_nonnull(strstr(error, "as in"));
 		ck_assert_int_eq(fr_config_parse_snapshots(bad[i], &number, error, sizeof(error)),
 				 -EINVAL);

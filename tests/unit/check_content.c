@@ -140,8 +140,8 @@ END_TEST
 
 START_TEST(test_what_is_no_regular_file_is_not_there)
 {
-	static const char *const names[] = {"socket", "folder", "fifo", "dangling", "loop",
-					    "link",   "no",	"a.py/x"};
+	static const char *const names[] = {"socket", "folder", "fifo", "dangling",
+					    "loop",   "link",   "no",   "a.py/x"};
 	struct fr_stamp untouched = {.size = 77}, made = untouched;
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -155,8 +155,9 @@ START_TEST(test_what_is_no_regular_file_is_not_there)
 	ck_assert_int_eq(symlink("loop", fr_disk_at(folder, "loop")), 0);
 	ck_assert_int_eq(symlink("folder", fr_disk_at(folder, "link")), 0);
 	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
-		ck_assert_msg(fr_content_stamp(AT_FDCWD, fr_disk_at(folder, names[i]), true, &made) ==
-				      -ENOENT, "%s", names[i]);
+		ck_assert_msg(fr_content_stamp(AT_FDCWD, fr_disk_at(folder, names[i]), true,
+					       &made) == -ENOENT,
+			      "%s", names[i]);
 		ck_assert_int_eq(made.size, untouched.size);
 	}
 	close(fd);
@@ -213,7 +214,9 @@ START_TEST(test_file_that_cannot_be_read_has_a_stamp_and_no_hash)
 		if (geteuid() == 0 && setuid(65534) < 0)
 			_exit(99);
 		_exit(fr_content_stamp(AT_FDCWD, path, true, &made) == 0 && made.size == 3 &&
-				      !made.has_hash ? 0 : 1);
+				      !made.has_hash
+			      ? 0
+			      : 1);
 	}
 	ck_assert_int_eq(waitpid(child, &status, 0), child);
 	ck_assert_int_eq(status, 0);

@@ -59,9 +59,11 @@ END_TEST
 START_TEST(test_a_virtual_environment_is_looked_up_on_the_disk)
 {
 	fr_disk_mkdir(fr_disk_at(folder, "env"));
-	ck_assert_ptr_nonnull(strstr(explain(folder, fr_disk_at(folder, "env/x.py")), "counts: \"*.py\""));
+	ck_assert_ptr_nonnull(
+		strstr(explain(folder, fr_disk_at(folder, "env/x.py")), "counts: \"*.py\""));
 	fr_disk_write(fr_disk_at(folder, "env/pyvenv.cfg"), "");
-	ck_assert_ptr_nonnull(strstr(explain(folder, fr_disk_at(folder, "env/x.py")), "virtual environment"));
+	ck_assert_ptr_nonnull(
+		strstr(explain(folder, fr_disk_at(folder, "env/x.py")), "virtual environment"));
 }
 END_TEST
 

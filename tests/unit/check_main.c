@@ -1,6 +1,7 @@
 /*
- * Runs the suites of all modules. build/unit/suites.inc, which the Makefile writes, has one line for each file
- * tests/unit/check_<module>.c: FR_SUITE(fr_check_<module>_suite). So a new file is all that a new suite needs.
+ * Runs the suites of all modules. build/unit/suites.inc, which the Makefile writes, has one line
+ * for each file tests/unit/check_<module>.c: FR_SUITE(fr_check_<module>_suite). So a new file is
+ * all that a new suite needs.
  *
  * The environment chooses, as Check documents it: CK_RUN_SUITE, CK_RUN_CASE, CK_FORK, CK_VERBOSITY.
  */

@@ -1,5 +1,6 @@
 /*
- * The page for browsers while the new code does not load: whole HTML, nothing of the outside in it unescaped, never too long.
+ * The page for browsers while the new code does not load: whole HTML, nothing of the outside in it
+ * unescaped, never too long.
  */
 #include <check.h>
 #include <stdio.h>
@@ -26,8 +27,8 @@ static size_t write_page(const char *headline, const char *output, size_t size)
 	free(exact);
 	ck_assert_msg(strlen(html) == len, "there is a NUL in it");
 	ck_assert_int_eq(strncmp(html, "<!doctype html>", strlen("<!doctype html>")), 0);
-	ck_assert_msg(len > 16 && strcmp(html + len - 8, "</html>\n") == 0, "the page does not end: %s",
-		      len > 100 ? html + len - 100 : html);
+	ck_assert_msg(len > 16 && strcmp(html + len - 8, "</html>\n") == 0,
+		      "the page does not end: %s", len > 100 ? html + len - 100 : html);
 	return len;
 }
 
@@ -58,12 +59,16 @@ END_TEST
 
 START_TEST(test_all_that_html_means_is_escaped)
 {
-	write_page("<script>alert('1')</script> & \"x\"", "</pre><img src=x onerror=\"alert('2')\">&amp;", SIZE);
+	write_page("<script>alert('1')</script> & \"x\"",
+		   "</pre><img src=x onerror=\"alert('2')\">&amp;", SIZE);
 	ck_assert_int_eq(count("<script"), 0);
 	ck_assert_int_eq(count("<img"), 0);
 	ck_assert_int_eq(count("</pre>"), 1);
-	ck_assert_int_eq(count("&lt;script&gt;alert(&#39;1&#39;)&lt;/script&gt; &amp; &quot;x&quot;"), 1);
-	ck_assert_int_eq(count("&lt;/pre&gt;&lt;img src=x onerror=&quot;alert(&#39;2&#39;)&quot;&gt;&amp;amp;"), 1);
+	ck_assert_int_eq(
+		count("&lt;script&gt;alert(&#39;1&#39;)&lt;/script&gt; &amp; &quot;x&quot;"), 1);
+	ck_assert_int_eq(count("&lt;/pre&gt;&lt;img src=x "
+			       "onerror=&quot;alert(&#39;2&#39;)&quot;&gt;&amp;amp;"),
+			 1);
 }
 END_TEST
 
@@ -93,8 +98,8 @@ START_TEST(test_end_is_kept_of_output_that_grows_by_escaping)
 	/* No entity is cut in two. */
 	for (const char *at = html; (at = strchr(at, '&')); at++)
 		ck_assert_msg(strncmp(at, "&lt;", 4) == 0 || strncmp(at, "&gt;", 4) == 0 ||
-				      strncmp(at, "&amp;", 5) == 0 || strncmp(at, "&quot;", 6) == 0 ||
-				      strncmp(at, "&#39;", 5) == 0,
+				      strncmp(at, "&amp;", 5) == 0 ||
+				      strncmp(at, "&quot;", 6) == 0 || strncmp(at, "&#39;", 5) == 0,
 			      "%.10s", at);
 }
 END_TEST
@@ -151,7 +156,8 @@ START_TEST(test_cut_text_begins_with_a_whole_character)
 		before += ((unsigned char)*pre & 0xc0) == 0x80;
 		after++;
 	}
-	ck_assert_msg(before == 0, "%zu of %zu pages begin in the middle of a character", before, after);
+	ck_assert_msg(before == 0, "%zu of %zu pages begin in the middle of a character", before,
+		      after);
 }
 END_TEST
 

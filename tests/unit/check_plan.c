@@ -20,7 +20,8 @@ static struct fr_plan plan_with(struct fr_plan_facts facts, const char *const *p
 
 static struct fr_plan plan(enum fr_action wanted, bool has_lazy_apps, const char *const *paths)
 {
-	return plan_with((struct fr_plan_facts){.wanted = wanted, .has_lazy_apps = has_lazy_apps}, paths);
+	return plan_with((struct fr_plan_facts){.wanted = wanted, .has_lazy_apps = has_lazy_apps},
+			 paths);
 }
 
 START_TEST(test_auto_swaps_where_that_is_safe)

@@ -1,10 +1,11 @@
 /*
- * Random operations on files, and after each round a comparison of all contents that knows nothing of events, stamps or hashes:
- * the watcher must have reported what changed, no less and no more.
+ * Random operations on files, and after each round a comparison of all contents that knows nothing
+ *of events, stamps or hashes: the watcher must have reported what changed, no less and no more.
  *
  *	FR_ORACLE_SEED=7 FR_ORACLE_ROUNDS=1000 CK_RUN_SUITE=random build/unit/check
  *
- * Not among the operations, because no event tells of them: writes through a second name (a hard link, the target of a symbolic one).
+ * Not among the operations, because no event tells of them: writes through a second name (a hard
+ *link, the target of a symbolic one).
  */
 #define _GNU_SOURCE /* renameat2, asprintf */
 
@@ -97,7 +98,8 @@ static void add_file(struct picture *picture, const char *path)
 	fr_rules_judge_file(world.rules, path + strlen(world.root) + 1, &verdict);
 	if (!verdict.counts || stat(path, &st) < 0 || !S_ISREG(st.st_mode))
 		return;
-	picture->entries = realloc(picture->entries, (picture->len + 1) * sizeof(*picture->entries));
+	picture->entries =
+		realloc(picture->entries, (picture->len + 1) * sizeof(*picture->entries));
 	ck_assert_ptr_nonnull(picture->entries);
 	picture->entries[picture->len++] = (struct entry){strdup(path), read_all(path), st.st_mtim};
 }
@@ -150,13 +152,14 @@ static const struct entry *find(const struct picture *picture, const char *path)
 	const struct entry wanted = {.path = (char *)(uintptr_t)path};
 
 	return picture->len ? bsearch(&wanted, picture->entries, picture->len,
-				      sizeof(*picture->entries), compare_entries) :
-			      NULL;
+				      sizeof(*picture->entries), compare_entries)
+			    : NULL;
 }
 
 /* ---- operations ---- */
 
-static const char *const names[] = {"a", "b", "c", "m.py", "n.py", "x.py", "y.cfg", "z.txt", ".git"};
+static const char *const names[] = {"a",    "b",     "c",     "m.py", "n.py",
+				    "x.py", "y.cfg", "z.txt", ".git"};
 
 #define NAMES (sizeof(names) / sizeof(*names))
 
@@ -213,7 +216,8 @@ static const char *new_content(void)
 
 static void op_write(const char *path)
 {
-	int fd = is_only_name(path) ? open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666) : -1;
+	int fd = is_only_name(path) ? open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666)
+				    : -1;
 	const char *text = new_content();
 
 	if (fd < 0)
@@ -314,7 +318,8 @@ static void op_exchange(const char *path)
 /* Targets that nobody writes to: "fixed/0.py", "fixed/1.py", a folder, nothing. */
 static const char *fixed(void)
 {
-	static const char *const targets[] = {"fixed/0.py", "fixed/1.py", "fixed", "fixed/nothing.py"};
+	static const char *const targets[] = {"fixed/0.py", "fixed/1.py", "fixed",
+					      "fixed/nothing.py"};
 
 	return fr_disk_at(world.top, targets[below(4)]);
 }
@@ -387,14 +392,14 @@ static const struct {
 	bool wants_existing;
 	unsigned weight;
 } operations[] = {
-	{"write", op_write, false, 8},	     {"write again", op_write_again, true, 2},
-	{"append", op_append, true, 3},	     {"truncate", op_truncate, true, 2},
+	{"write", op_write, false, 8},       {"write again", op_write_again, true, 2},
+	{"append", op_append, true, 3},      {"truncate", op_truncate, true, 2},
 	{"atomic", op_atomic, false, 5},     {"delete", op_delete, true, 4},
-	{"mkdir", op_mkdir, false, 4},	     {"mkdir deep", op_mkdir_deep, false, 4},
-	{"rmtree", op_rmtree, true, 3},	     {"rename", op_rename, true, 9},
+	{"mkdir", op_mkdir, false, 4},       {"mkdir deep", op_mkdir_deep, false, 4},
+	{"rmtree", op_rmtree, true, 3},      {"rename", op_rename, true, 9},
 	{"exchange", op_exchange, true, 4},  {"symlink", op_symlink, false, 2},
 	{"hardlink", op_hardlink, false, 2}, {"chmod", op_chmod, true, 2},
-	{"utime", op_utime, true, 2},	     {"virtualenv", op_virtualenv, true, 1},
+	{"utime", op_utime, true, 2},        {"virtualenv", op_virtualenv, true, 1},
 	{"overflow", op_overflow, false, 1}, {"step", op_step, false, 12},
 };
 
@@ -433,12 +438,14 @@ static void complain(unsigned round, const char *what, const char *path, const s
 	rewind(journal_out);
 	len = fread(journal, 1, sizeof(journal) - 1, journal_out);
 	journal[len] = '\0';
-	ck_abort_msg("round %u: %s: %s\nwas %s, is %s, reported as %d, after\n%s", round, what, path,
-		     was ? was->content : "missing", is ? is->content : "missing", kind, journal);
+	ck_abort_msg("round %u: %s: %s\nwas %s, is %s, reported as %d, after\n%s", round, what,
+		     path, was ? was->content : "missing", is ? is->content : "missing", kind,
+		     journal);
 }
 
 /* A file that a virtual environment has swallowed is neither there nor gone. */
-static bool is_swallowed(const char *path, const struct picture *before, const struct picture *after)
+static bool is_swallowed(const char *path, const struct picture *before,
+			 const struct picture *after)
 {
 	struct stat st;
 
@@ -454,7 +461,7 @@ static void check_path(unsigned round, const char *path, const struct picture *b
 
 	if (is_same) {
 		bool is_touched = was->mtime.tv_sec != is->mtime.tv_sec ||
-			was->mtime.tv_nsec != is->mtime.tv_nsec;
+				  was->mtime.tv_nsec != is->mtime.tv_nsec;
 
 		if (kind != FR_CHANGE_NONE && (kind != FR_CHANGE_TOUCHED || !is_touched))
 			complain(round, "invented", path, was, is, kind);

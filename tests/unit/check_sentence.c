@@ -8,26 +8,32 @@
 
 static char text[256];
 
-#define expect_path(path, wanted) ck_assert_str_eq(fr_sentence_path(path, text, sizeof(text)), wanted)
+#define expect_path(path, wanted)                                                                  \
+	ck_assert_str_eq(fr_sentence_path(path, text, sizeof(text)), wanted)
 
 START_TEST(test_plain_and_utf_8_names_are_left_as_they_are)
 {
 	expect_path("", "");
 	expect_path("app/views.py", "app/views.py");
-	expect_path("\xc3\xa4\xe2\x82\xac\xf0\x9f\x98\x80.py", "\xc3\xa4\xe2\x82\xac\xf0\x9f\x98\x80.py");
-	expect_path("\xef\xbf\xbf\xf4\x8f\xbf\xbf\xed\x9f\xbf", "\xef\xbf\xbf\xf4\x8f\xbf\xbf\xed\x9f\xbf");
+	expect_path("\xc3\xa4\xe2\x82\xac\xf0\x9f\x98\x80.py",
+		    "\xc3\xa4\xe2\x82\xac\xf0\x9f\x98\x80.py");
+	expect_path("\xef\xbf\xbf\xf4\x8f\xbf\xbf\xed\x9f\xbf",
+		    "\xef\xbf\xbf\xf4\x8f\xbf\xbf\xed\x9f\xbf");
 }
 END_TEST
 
 START_TEST(test_control_bytes_are_written_as_hex)
 {
 	expect_path("a\nb\x1b[2J\x7f\t", "a\\x0ab\\x1b[2J\\x7f\\x09");
-	expect_path("\xc2\x9b" "31m", "\\xc2\\x9b31m");
+	expect_path("\xc2\x9b"
+		    "31m",
+		    "\\xc2\\x9b31m");
 	expect_path("\xc2\xa0", "\xc2\xa0");
 }
 END_TEST
 
-/* Bug: surrogates, sequences that are longer than need be and what is beyond U+10FFFF were taken for UTF-8. */
+/* Bug: surrogates, sequences that are longer than need be and what is beyond U+10FFFF were taken
+ * for UTF-8. */
 START_TEST(test_what_is_not_utf_8_is_written_as_hex)
 {
 	expect_path("\xff", "\\xff");
@@ -46,7 +52,9 @@ END_TEST
 
 START_TEST(test_every_length_of_text_is_kept_to)
 {
-	static const char path[] = "ab\xc3\xa4" "c\n\xff" "def\xf0\x9f\x98\x80";
+	static const char path[] = "ab\xc3\xa4"
+				   "c\n\xff"
+				   "def\xf0\x9f\x98\x80";
 	char room[64];
 
 	for (size_t size = 4; size < sizeof(room); size++) {
@@ -57,7 +65,10 @@ START_TEST(test_every_length_of_text_is_kept_to)
 			ck_assert_int_eq(room[i], '#');
 	}
 	ck_assert_str_eq(fr_sentence_path("abcdefghij", room, 8), "abcd...");
-	ck_assert_str_eq(fr_sentence_path("ab\xc3\xa4" "cdefghijkl", room, 7), "ab...");
+	ck_assert_str_eq(fr_sentence_path("ab\xc3\xa4"
+					  "cdefghijkl",
+					  room, 7),
+			 "ab...");
 }
 END_TEST
 
@@ -65,7 +76,8 @@ static const char *const paths[] = {"a.py", "b\n.py", "c.py"};
 static const char *const kinds[] = {"changed", "added", "removed"};
 
 #define expect_changes(shown, total, wanted)                                                       \
-	ck_assert_str_eq(fr_sentence_changes(paths, kinds, shown, total, text, sizeof(text)), wanted)
+	ck_assert_str_eq(fr_sentence_changes(paths, kinds, shown, total, text, sizeof(text)),      \
+			 wanted)
 
 START_TEST(test_lists_are_joined_and_cut)
 {

@@ -53,7 +53,8 @@ END_TEST
 
 START_TEST(test_file_is_found_by_its_path)
 {
-	struct fr_node *srv = root("/srv/app"), *pkg = folder(srv, "pkg"), *views = file(pkg, "views.py");
+	struct fr_node *srv = root("/srv/app"), *pkg = folder(srv, "pkg"),
+		       *views = file(pkg, "views.py");
 
 	ck_assert_ptr_eq(fr_tree_file(tree, "/srv/app/pkg/views.py"), views);
 	ck_assert_ptr_eq(fr_tree_folder_of(tree, "/srv/app/pkg/new.py"), pkg);
@@ -117,7 +118,8 @@ START_TEST(test_gates_are_no_roots)
 }
 END_TEST
 
-/* Bug: a file that took a folder's name made what had been in that folder unknown, and its end was never reported. */
+/* Bug: a file that took a folder's name made what had been in that folder unknown, and its end was
+ * never reported. */
 START_TEST(test_file_and_folder_of_one_name_are_two)
 {
 	struct fr_node *srv = root("/srv"), *old = folder(srv, "x.py"), *below = file(old, "a.py");

@@ -70,7 +70,8 @@ static void assert_current(void)
 {
 	const char *changed = NULL;
 
-	ck_assert_msg(fr_uses_are_current(uses, &changed), "%s has changed", changed ? changed : "something");
+	ck_assert_msg(fr_uses_are_current(uses, &changed), "%s has changed",
+		      changed ? changed : "something");
 }
 
 static void assert_changed(const char *path)
@@ -352,7 +353,8 @@ START_TEST(test_other_names_are_seen_whichever_they_are)
 	for (char a = 'a'; a <= 'z'; a++) {
 		char from[16], to[16];
 
-		snprintf(from, sizeof(from), "pkg/%c%c", a == 'a' ? 'a' : a - 1, a == 'a' ? 'b' : 'x');
+		snprintf(from, sizeof(from), "pkg/%c%c", a == 'a' ? 'a' : a - 1,
+			 a == 'a' ? 'b' : 'x');
 		snprintf(to, sizeof(to), "pkg/%cx", a);
 		ck_assert_int_eq(rename(at(from), at(to)), 0);
 		assert_changed(at("pkg"));
@@ -432,8 +434,9 @@ START_TEST(test_without_memory_nothing_is_current)
 			continue;
 		}
 		is_current = fr_uses_are_current(poor, NULL);
-		ck_assert_msg(is_current == (fr_uses_len(poor) == 2), "allocation %u of them failed: %d, %zu of 2 noted, current: %d",
-			      nth, has_failed, fr_uses_len(poor), is_current);
+		ck_assert_msg(is_current == (fr_uses_len(poor) == 2),
+			      "allocation %u of them failed: %d, %zu of 2 noted, current: %d", nth,
+			      has_failed, fr_uses_len(poor), is_current);
 		fr_uses_note(poor, file);
 		fr_uses_note(poor, package);
 		ck_assert(fr_uses_has(poor, file) && fr_uses_has(poor, package));

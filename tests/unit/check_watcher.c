@@ -1,8 +1,9 @@
 /*
- * The watcher on a real disk. What can be said as a script is in tests/scenarios, one sentence a file, and runs against every backend;
- * here is what needs a process, a limit or a clock.
+ * The watcher on a real disk. What can be said as a script is in tests/scenarios, one sentence a
+ * file, and runs against every backend; here is what needs a process, a limit or a clock.
  *
- * Not tested: file systems whose readdir(3) does not tell types (DT_UNKNOWN); there is none that every machine has.
+ * Not tested: file systems whose readdir(3) does not tell types (DT_UNKNOWN); there is none that
+ * every machine has.
  */
 #include <check.h>
 #include <errno.h>
@@ -149,8 +150,9 @@ START_TEST(test_descriptors_are_all_given_back)
 END_TEST
 
 /*
- * Bug: as long as somebody wrote to a log without a pause, a step always said that there was more, and nothing was ever decided. (One
- * file: of two that take turns the kernel tells one by one, and faster than anybody can read.)
+ * Bug: as long as somebody wrote to a log without a pause, a step always said that there was more,
+ * and nothing was ever decided. (One file: of two that take turns the kernel tells one by one, and
+ * faster than anybody can read.)
  */
 START_TEST(test_writer_without_a_pause_does_not_look_like_more_to_do)
 {
@@ -327,7 +329,8 @@ START_TEST(test_deep_tree_is_watched_to_its_end)
 }
 END_TEST
 
-/* Bug: each folder of a removed tree was walked once more for each of those above it: a minute for two thousand levels. */
+/* Bug: each folder of a removed tree was walked once more for each of those above it: a minute for
+ * two thousand levels. */
 START_TEST(test_files_of_a_removed_deep_tree_are_not_noted_for_each_level)
 {
 	char path[PATH_MAX];
@@ -386,7 +389,8 @@ START_TEST(test_one_step_lists_a_bounded_number_of_entries)
 }
 END_TEST
 
-/* Bug: a folder that appeared while the one above it was being listed was taken for missing at the end of that listing. */
+/* Bug: a folder that appeared while the one above it was being listed was taken for missing at the
+ * end of that listing. */
 START_TEST(test_folder_that_comes_while_the_one_above_is_listed_is_kept)
 {
 	char name[32];
@@ -418,13 +422,15 @@ START_TEST(test_storm_without_hashes_believes_times)
 	snprintf(path, sizeof(path), "%s/a.py", world.root);
 	fr_disk_write(path, "one");
 	ck_assert_int_eq(fr_world_arm(&world, true), 0);
-	/* As long as it is fresh its times prove nothing; the test ends by its time limit if that never ends. */
+	/* As long as it is fresh its times prove nothing; the test ends by its time limit if that
+	 * never ends. */
 	while (fr_watcher_verify(world.watcher, path, true, false) != FR_CHANGE_NONE)
 		usleep(1000);
 	ck_assert_int_eq(fr_watcher_verify(world.watcher, path, true, true), FR_CHANGE_NONE);
 	fr_disk_write(path, "one");
 	ck_assert_int_eq(fr_watcher_verify(world.watcher, path, true, false), FR_CHANGE_MODIFIED);
-	(void)fr_watcher_verify(world.watcher, path, true, true); /* from here on the content is known again */
+	(void)fr_watcher_verify(world.watcher, path, true,
+				true); /* from here on the content is known again */
 	fr_disk_write(path, "one");
 	ck_assert_int_eq(fr_watcher_verify(world.watcher, path, true, true), FR_CHANGE_NONE);
 	fr_disk_write(path, "two");
@@ -436,8 +442,9 @@ START_TEST(test_file_outside_of_all_roots_is_no_change)
 {
 	fr_disk_write(fr_disk_at(world.outside, "a.py"), "one");
 	ck_assert_int_eq(fr_world_arm(&world, true), 0);
-	ck_assert_int_eq(fr_watcher_verify(world.watcher, fr_disk_at(world.outside, "a.py"), true, true),
-			 FR_CHANGE_NONE);
+	ck_assert_int_eq(
+		fr_watcher_verify(world.watcher, fr_disk_at(world.outside, "a.py"), true, true),
+		FR_CHANGE_NONE);
 	ck_assert_int_eq(fr_watcher_verify(world.watcher, "/", true, true), FR_CHANGE_NONE);
 	ck_assert_int_eq(fr_watcher_verify(world.watcher, world.root, true, true), FR_CHANGE_NONE);
 }
@@ -630,7 +637,8 @@ static void add_scripts(Suite *suite)
 		const char *file = strrchr(scripts.gl_pathv[i], '/') + 1;
 		TCase *tcase = tcase_create(script_names[i]);
 
-		snprintf(script_names[i], sizeof(script_names[i]), "%.*s", (int)strcspn(file, "."), file);
+		snprintf(script_names[i], sizeof(script_names[i]), "%.*s", (int)strcspn(file, "."),
+			 file);
 		tcase_set_timeout(tcase, 20);
 		tcase_add_loop_test(tcase, test_scenario, (int)i, (int)i + 1);
 		suite_add_tcase(suite, tcase);

@@ -22,7 +22,8 @@ char *fr_disk_new(void)
 	char template[PATH_MAX];
 	char *path;
 
-	snprintf(template, sizeof(template), "%s/fastreload.XXXXXX", above && *above ? above : "/tmp");
+	snprintf(template, sizeof(template), "%s/fastreload.XXXXXX",
+		 above && *above ? above : "/tmp");
 	ck_assert_msg(mkdtemp(template) != NULL, "mkdtemp(\"%s\"): %s", template, strerror(errno));
 	path = realpath(template, NULL);
 	ck_assert_ptr_nonnull(path);

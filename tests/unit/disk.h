@@ -12,7 +12,8 @@ char *fr_disk_new(void);
 /* Removes the folder with all in it and frees its path; NULL is fine. */
 void fr_disk_free(char *folder);
 
-/* Removes path with all below it, whatever it is; one that is not there is fine. 0 or a negative errno. */
+/* Removes path with all below it, whatever it is; one that is not there is fine. 0 or a negative
+ * errno. */
 int fr_disk_remove(const char *path);
 
 /* "folder/name", in one of sixteen buffers that take turns. */

@@ -19,8 +19,8 @@
 #include "scenario.h"
 #include "world.h"
 
-#define WORDS	    64
-#define MOUNTS	    8
+#define WORDS       64
+#define MOUNTS      8
 #define MAPPED_SIZE 4096
 
 struct player {
@@ -28,9 +28,9 @@ struct player {
 	const char *file;
 	int line;
 	char *words[WORDS + 1]; /* of the line at hand, NULL at the end; owned */
-	int fd;			/* of "open", or -1 */
-	char *mapped;		/* of "map", or NULL */
-	unsigned losses;	/* that were expected already */
+	int fd;                 /* of "open", or -1 */
+	char *mapped;           /* of "map", or NULL */
+	unsigned losses;        /* that were expected already */
 	char *mounts[MOUNTS];
 	size_t mounts_len;
 	bool is_skipped;
@@ -86,7 +86,8 @@ static size_t split(struct player *player, char *line)
 
 	if (comment)
 		*comment = '\0';
-	for (char *word = strtok_r(line, " \t\n", &rest); word; word = strtok_r(NULL, " \t\n", &rest)) {
+	for (char *word = strtok_r(line, " \t\n", &rest); word;
+	     word = strtok_r(NULL, " \t\n", &rest)) {
 		ck_assert_uint_lt(len, WORDS);
 		player->words[len++] = unescape(word);
 	}
@@ -417,7 +418,7 @@ static char *wanted_changes(const struct player *player)
 static char *seen_changes(struct player *player)
 {
 	static const char *const kinds[] = {
-		[FR_CHANGE_NONE] = "none",	 [FR_CHANGE_ADDED] = "added",
+		[FR_CHANGE_NONE] = "none",         [FR_CHANGE_ADDED] = "added",
 		[FR_CHANGE_MODIFIED] = "modified", [FR_CHANGE_TOUCHED] = "touched",
 		[FR_CHANGE_REMOVED] = "removed",
 	};
@@ -454,23 +455,23 @@ static const struct {
 	const char *word;
 	void (*run)(struct player *player);
 } commands[] = {
-	{"append", do_append},	   {"arm", do_arm},
-	{"atomic", do_atomic},	   {"arm-without-baseline", do_arm_without_baseline},
-	{"bind", do_bind},	   {"chmod", do_chmod},
-	{"close", do_close},	   {"delete", do_delete},
+	{"append", do_append},     {"arm", do_arm},
+	{"atomic", do_atomic},     {"arm-without-baseline", do_arm_without_baseline},
+	{"bind", do_bind},         {"chmod", do_chmod},
+	{"close", do_close},       {"delete", do_delete},
 	{"exchange", do_exchange}, {"expect", do_expect},
 	{"hardlink", do_hardlink}, {"map", do_map},
-	{"mkdir", do_mkdir},	   {"mount", do_mount},
-	{"movein", do_rename},	   {"moveout", do_rename},
-	{"open", do_open},	   {"overflow", do_overflow},
-	{"put", do_put},	   {"rename", do_rename},
-	{"rescan", do_rescan},	   {"rmdir", do_rmdir},
-	{"rmtree", do_rmtree},	   {"root", do_root},
-	{"step", do_step},	   {"store", do_store},
+	{"mkdir", do_mkdir},       {"mount", do_mount},
+	{"movein", do_rename},     {"moveout", do_rename},
+	{"open", do_open},         {"overflow", do_overflow},
+	{"put", do_put},           {"rename", do_rename},
+	{"rescan", do_rescan},     {"rmdir", do_rmdir},
+	{"rmtree", do_rmtree},     {"root", do_root},
+	{"step", do_step},         {"store", do_store},
 	{"symlink", do_symlink},   {"tmpfile", do_tmpfile},
-	{"touch", do_touch},	   {"truncate", do_truncate},
-	{"unmap", do_unmap},	   {"unmount", do_unmount},
-	{"utime", do_utime},	   {"write", do_write},
+	{"touch", do_touch},       {"truncate", do_truncate},
+	{"unmap", do_unmap},       {"unmount", do_unmount},
+	{"utime", do_utime},       {"write", do_write},
 };
 
 static void run_command(struct player *player)
@@ -498,7 +499,8 @@ static void tidy(struct player *player)
 	fr_world_clear(&player->world);
 }
 
-/* All of it at once: a child that ends while the file is open could move the place where the parent reads on. */
+/* All of it at once: a child that ends while the file is open could move the place where the parent
+ * reads on. */
 static void read_script(const char *file, char *text, size_t size)
 {
 	FILE *script = fopen(file, "re");

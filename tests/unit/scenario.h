@@ -1,8 +1,10 @@
 /*
- * scenario: runs a script from tests/scenarios: operations on files, and what a backend must make of them.
+ * scenario: runs a script from tests/scenarios: operations on files, and what a backend must make
+ *of them.
  *
- * A line is one command, '#' begins a comment. Paths are relative to the watched folder; "outside/…" lies beside it and is not
- * watched; "." is the watched folder, "..", "../.." are those above it. A word may hold \xHH for a byte, and {x*250} for 250 times x.
+ * A line is one command, '#' begins a comment. Paths are relative to the watched folder;
+ *"outside/…" lies beside it and is not watched; "." is the watched folder, "..", "../.." are those
+ *above it. A word may hold \xHH for a byte, and {x*250} for 250 times x.
  *
  *	arm, arm-without-baseline	watch what is there, with and without knowing the contents
  *	root PATH			before arm: watch this folder, too
@@ -21,7 +23,8 @@
  *	rescan				let it compare everything
  *	overflow N			N events that mean nothing, so that what follows is lost
  *	expect nothing
- *	expect added PATH… modified PATH… removed PATH… touched PATH… lost	all that has changed since the last expect
+ *	expect added PATH… modified PATH… removed PATH… touched PATH… lost	all that has changed
+ *since the last expect
  */
 #ifndef FR_TEST_SCENARIO_H
 #define FR_TEST_SCENARIO_H

@@ -24,7 +24,8 @@ static void take_note(void *ctx, const char *path, enum fr_hint hint)
 	};
 	struct fr_world *world = ctx;
 
-	if (hint > FR_HINT_GONE) /* Check's own assertions need memory, and a test may have taken that away */
+	if (hint > FR_HINT_GONE) /* Check's own assertions need memory, and a test may have taken
+				    that away */
 		abort();
 	world->notes++;
 	fr_batch_note(world->batch, path, translated[hint], 0);
@@ -140,8 +141,8 @@ void fr_world_look(struct fr_world *world)
 		size_t len = fr_batch_take(world->batch, &items, &has_overflowed);
 
 		for (size_t i = 0; i < len; i++) {
-			enum fr_change_kind kind = fr_watcher_verify(
-				world->watcher, items[i].path, items[i].was_written, true);
+			enum fr_change_kind kind = fr_watcher_verify(world->watcher, items[i].path,
+								     items[i].was_written, true);
 
 			if (kind != FR_CHANGE_NONE)
 				add_change(world, items[i].path, kind);

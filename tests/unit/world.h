@@ -1,5 +1,6 @@
 /*
- * world: a watched folder on a real disk, with the built-in rules, and what a backend makes of what happens there.
+ * world: a watched folder on a real disk, with the built-in rules, and what a backend makes of what
+ * happens there.
  *
  * Everything that needs a source gets it as a parameter, so that one test serves every backend.
  */
@@ -23,15 +24,15 @@ struct fr_world_change {
 /* The struct is the caller's; what it points to is the world's. */
 struct fr_world {
 	const struct fr_source_ops *ops;
-	char *top;		/* a temporary folder with all that follows in it */
-	char root[PATH_MAX];	/* top/above/root: the watched folder */
+	char *top;              /* a temporary folder with all that follows in it */
+	char root[PATH_MAX];    /* top/above/root: the watched folder */
 	char outside[PATH_MAX]; /* top/outside: a folder that is not watched */
 	struct fr_rules *rules;
 	struct fr_watcher *watcher; /* its roots can be added until fr_world_arm */
 	struct fr_batch *batch;
 	struct fr_world_change *changes; /* of the last fr_world_look */
 	size_t changes_len;
-	size_t notes;	   /* how many hints there were about counted files */
+	size_t notes;      /* how many hints there were about counted files */
 	unsigned losses;   /* how often events were lost */
 	unsigned troubles; /* folders that could not be watched or listed */
 	int last_trouble;
@@ -42,13 +43,15 @@ void fr_world_init(struct fr_world *world, const struct fr_source_ops *ops);
 /* Frees all and removes what is on the disk. Fine for one that is cleared already. */
 void fr_world_clear(struct fr_world *world);
 
-/* Watches root (and what was added). with_baseline: all contents are known afterwards. Returns what fr_watcher_arm did. */
+/* Watches root (and what was added). with_baseline: all contents are known afterwards. Returns what
+ * fr_watcher_arm did. */
 int fr_world_arm(struct fr_world *world, bool with_baseline);
 
 /* Steps until nothing is waiting. */
 void fr_world_settle(struct fr_world *world);
 
-/* Settles and verifies what was noted, in order, until nothing is noted any more: what has changed since the last look is in changes. */
+/* Settles and verifies what was noted, in order, until nothing is noted any more: what has changed
+ * since the last look is in changes. */
 void fr_world_look(struct fr_world *world);
 
 /* How path (absolute) had changed when we looked last. */
