@@ -167,8 +167,7 @@ START_TEST(test_text_without_any_is_nothing)
 		"",
 		"\n\n\n",
 		"hello\nworld\n",
-		"WSGI app 0 (mountpoint='') ready in 1 seconds on interpreter 0x55 pid: 4711 "
-		"(default app)\n",
+		"WSGI app 0 (mountpoint='') ready in 1 seconds (default app)\n",
 		"Traceback (most recent call last):\n",
 		"  File \"/srv/app/a.py\n\", line 3\n",
 		"served at / line by line\n",
