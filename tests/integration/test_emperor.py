@@ -86,13 +86,13 @@ def test_a_vassal_that_breaks_is_mended_by_a_save(vassal: Vassal) -> None:
     assert vassal.master_of_vassal() == master
 
 
-@pytest.mark.xfail(reason="not understood yet: the vassal does not come back within 20 s after the Emperor asks it to reload")
 def test_the_emperors_own_reload_of_a_vassal_still_works(vassal: Vassal) -> None:
-    starts = vassal.generations()
+    # Not a reload of the plugin's: only uWSGI's own log counts it.
+    starts = vassal.log.count(vassal.generation)
     # The Emperor compares whole seconds: a touch in the second of the start would be lost.
     later = time.time() + 10
     os.utime(vassal.vassal_ini, (later, later))
-    vassal.wait(lambda: vassal.generations() > starts, 20, "the Emperor reloads the vassal")
+    vassal.wait(lambda: vassal.log.count(vassal.generation) > starts, 20, "the Emperor reloads the vassal")
     vassal.wait_served()
     vassal.wait_quiet()
     with vassal.expect_exactly_one_reload():
