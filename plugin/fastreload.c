@@ -330,26 +330,35 @@ static void take_trouble(void *ctx, const char *path, int error)
 	fr_log("\"%s\" is not watched: %s\n", fr_sentence_path(path, text, sizeof(text)), reason);
 }
 
-static void take_loss(void *ctx)
+static void take_loss(void *ctx, const struct fr_source_ops *ops)
 {
 	(void)ctx;
+	(void)ops;
 	fr_log("the kernel dropped events (fs.inotify.max_queued_events): comparing all folders "
 	       "with what was there\n");
+}
+
+static void take_failure(void *ctx, const struct fr_source_ops *ops, int error)
+{
+	(void)ctx;
+	fr_log("%s sees nothing any more: %s\n", ops->name, strerror(-error));
 }
 
 static const struct fr_watcher_hooks watcher_hooks = {
 	.note = take_note,
 	.trouble = take_trouble,
 	.lost = take_loss,
+	.failed = take_failure,
 };
 
 /* ---- start ---- */
 
-static void add_folders(void)
+static int add_folders(void)
 {
 	struct uwsgi_string_list *usl;
 	char reason[256];
 	char *path;
+	int error = 0;
 
 	uwsgi_foreach(usl, fr.dirs)
 	{
@@ -362,10 +371,11 @@ static void add_folders(void)
 			fr_explain_absolute(usl->value, path, PATH_MAX);
 			fr_log("\"%s\" %s; it is awaited\n", usl->value, reason);
 		}
-		if (fr_watcher_add_root(fr.watcher, path) < 0)
-			out_of_memory();
+		if (!error)
+			error = fr_watcher_add_root(fr.watcher, path, &fr_inotify_ops);
 		free(path);
 	}
+	return error;
 }
 
 /* A limit of the system leaves part of the tree unwatched, and that is no start; a folder without
@@ -373,12 +383,12 @@ static void add_folders(void)
 static void arm(void)
 {
 	char reason[512];
-	int error = fr_watcher_new(fr.rules, &fr_inotify_ops, &watcher_hooks, NULL, &fr.watcher);
+	int error = fr_watcher_new(fr.rules, &watcher_hooks, NULL, &fr.watcher);
 
-	if (!error) {
-		add_folders();
+	if (!error)
+		error = add_folders();
+	if (!error)
 		error = fr_watcher_arm(fr.watcher);
-	}
 	if (!error || error == -EACCES)
 		return;
 	fr_watcher_explain(fr.watcher, &fr_inotify_ops, error, reason, sizeof(reason));
@@ -414,6 +424,7 @@ static void note_baseline(void)
 static int init(void)
 {
 	struct fr_batch_times times = {.gone_ms = FR_GONE_MS, .writing_ms = FR_WRITING_MS};
+	int fds[FR_WATCHER_MAX_FDS];
 
 	if (!fr.dirs) {
 		if (fr.patterns || fr.action_text || fr.settle_text || fr.mercy_text ||
@@ -439,7 +450,8 @@ static int init(void)
 		return 0; /* a limit was reached since uWSGI started: it goes on without us */
 	/* After a reload uWSGI closes what it does not know, a little later (core/setup_utils.c,
 	 * uwsgi_setup_inherited_sockets). */
-	uwsgi_add_safe_fd(fr_watcher_fd(fr.watcher));
+	for (size_t i = 0, len = fr_watcher_fds(fr.watcher, fds); i < len; i++)
+		uwsgi_add_safe_fd(fds[i]);
 	note_baseline();
 	if (uwsgi.is_a_reload)
 		uwsgi.need_app = 0; /* see watch_need_app */
@@ -519,6 +531,15 @@ static void post_fork(void)
 	fr_loop_begin_load();
 }
 
+/* In a process that will not read them. Async-signal-safe. */
+static void close_watcher(void)
+{
+	int fds[FR_WATCHER_MAX_FDS];
+
+	for (size_t i = 0, len = fr_watcher_fds(fr.watcher, fds); i < len; i++)
+		close(fds[i]);
+}
+
 /* Workers, mules, spoolers, gateways and daemons have no use for what is the master's, and uWSGI
  * tells plugins of our kind of workers only. */
 static void leave_descriptors_to_master(void)
@@ -529,7 +550,7 @@ static void leave_descriptors_to_master(void)
 	fr_wake_close_in_child();
 	fr_output_close_in_child();
 	fr_nursery_close_in_child();
-	close(fr_watcher_fd(fr.watcher));
+	close_watcher();
 }
 
 static void close_in_children(void)
@@ -955,8 +976,7 @@ static void master_cleanup(void)
 	if (fd >= 0)
 		(void)fr_baseline_save(fr_watcher_tree(fr.watcher), fd);
 	fr_full_shorten_closing();
-	close(fr_watcher_fd(
-		fr.watcher)); /* uWSGI was told to keep it, and close-on-exec may be lifted */
+	close_watcher(); /* uWSGI was told to keep them, and close-on-exec may be lifted */
 }
 
 __attribute__((visibility("default"))) struct uwsgi_plugin fastreload_plugin = {

@@ -8,8 +8,11 @@
 #ifndef FR_SOURCE_H
 #define FR_SOURCE_H
 
+#include <stddef.h>
+
 struct fr_node;
 struct fr_source;
+struct fr_stamp;
 
 enum fr_hint {
 	FR_HINT_WRITING,       /* a file is being created or written; more is to come */
@@ -26,11 +29,15 @@ enum fr_hint {
 	FR_HINT_WATCH_DROPPED, /* the watched folder is no longer watched (node->watch is -1 now);
 				  no name */
 	FR_HINT_LOST,          /* events were lost: anything may have changed; no folder, no name */
+	FR_HINT_LOOK, /* something happened at a path, or below it; no folder, and name is the
+			 absolute path */
 };
 
 /*
  * Takes one hint. folder is a node given to add(); name is an entry of it, borrowed for the call.
- * May call add() and remove() of the same source, and free any node once it is removed, folder too.
+ * A source that thinks in paths gives no folder, and an absolute path for a name: LOOK, or one of
+ * WRITING, WRITTEN, ATTRIB, GONE of a file. May call add() and remove() of the same source, and
+ * free any node once it is removed, folder too.
  */
 typedef void fr_source_report(void *ctx, struct fr_node *folder, const char *name,
 			      enum fr_hint hint);
@@ -44,23 +51,42 @@ struct fr_source_ops {
 
 	/*
 	 * Starts watching a folder, or makes sure that it is the folder now at `path` which is
-	 * watched. Sets node->watch; the node is borrowed until remove(). 0 or a negative errno:
+	 * watched. Sets node->watch, to anything but -1 where the source has no number for each
+	 * folder; the node is borrowed until remove(). 0 or a negative errno:
 	 * -ENOENT, -ENOTDIR: gone meanwhile; -EACCES; -ENOSPC: a limit of the system.
 	 */
 	int (*add)(struct fr_source *source, struct fr_node *folder, const char *path);
 
-	/* Stops watching a folder; nothing happens for one that is not watched. */
+	/* Stops watching a folder; nothing happens for one that is not watched. Sets node->watch to
+	 * -1. */
 	void (*remove)(struct fr_source *source, struct fr_node *folder);
 
-	/* The descriptor that becomes readable when step() has something to do. */
+	/* The descriptor that becomes readable when step() has something to do: the same one from
+	 * open() to close(). A source with several has an epoll(7) of its own; one that nothing
+	 * wakes gives -1. */
 	int (*fd)(const struct fr_source *source);
+
+	/* Writes the descriptors that are open now, fd() among them, to fds, and returns how many,
+	 * max_fds at most. NULL: there is only fd(). Async-signal-safe. */
+	size_t (*fds)(const struct fr_source *source, int *fds, size_t max_fds);
 
 	/*
 	 * Reports what is waiting, a bounded amount of it. 1: there may be more, 0: nothing is
-	 * left, or a negative errno. Never blocks, and does nothing in a process that is not the
-	 * one that last called own().
+	 * left, or a negative errno: it sees nothing any more, and says so once. Never blocks, and
+	 * does nothing in a process that is not the one that last called own().
 	 */
 	int (*step)(struct fr_source *source, fr_source_report *report, void *ctx);
+
+	/*
+	 * For a source that looks at the disk from a process of its own, because to look may take
+	 * for ever; NULL for others, whose files the watcher looks at itself.
+	 *
+	 * look: somebody else says that something happened at the absolute path, or below it.
+	 * stamp: how the file at the absolute path looked when the source last said something of
+	 * it. 0, -ENOENT: it was gone, or -EAGAIN: nothing was said, it is as the tree has it.
+	 */
+	void (*look)(struct fr_source *source, const char *path);
+	int (*stamp)(struct fr_source *source, const char *path, struct fr_stamp *ret_stamp);
 
 	/* Makes the calling process the owner: the one that reads (the master may change its pid
 	 * once, when it daemonizes). */

@@ -115,6 +115,7 @@ struct fr_node *fr_tree_add(struct fr_tree *tree, struct fr_node *parent, const 
 	if (!node)
 		return NULL;
 	node->parent = parent;
+	node->source = parent->source;
 	node->next = parent->first_child;
 	if (node->next)
 		node->next->prev = node;

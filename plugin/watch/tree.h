@@ -47,6 +47,7 @@ struct fr_node {
 	uint32_t seen;                           /* the scan that met it last */
 	uint32_t baseline_slot; /* FILE: 1 + its slot in the baseline being hashed, or 0 */
 	uint8_t kind;
+	uint8_t source; /* which of the watcher's sources watches it; that of the folder it is in */
 	bool is_queued;
 	bool is_pending_compare; /* FOLDER in the queue: report what differs, do not just record it
 				  */

@@ -6,8 +6,10 @@
  * watch, and no race in it.
  */
 #include <errno.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -20,12 +22,20 @@
 
 #define FR_WATCHER_ENTRIES_PER_STEP 2000 /* a few milliseconds of listing */
 
+/* An open source, and what its reports are about. */
+struct eye {
+	struct fr_watcher *watcher;
+	const struct fr_source_ops *ops;
+	struct fr_source *source;
+};
+
 struct fr_watcher {
 	const struct fr_rules *rules;
-	const struct fr_source_ops *ops;
 	const struct fr_watcher_hooks *hooks;
 	void *ctx;
-	struct fr_source *source;
+	int fd;                                  /* epoll of what the sources wait for */
+	struct eye eyes[FR_WATCHER_MAX_SOURCES]; /* node->source is an index */
+	size_t eyes_len;
 	struct fr_tree *tree;
 	struct fr_scan *scan;
 	struct fr_baseline *baseline; /* borrowed, or NULL */
@@ -34,13 +44,65 @@ struct fr_watcher {
 
 static void look_for_roots(struct fr_watcher *watcher);
 
+/* ---- sources ---- */
+
+static const struct eye *eye_of(const struct fr_watcher *watcher, const struct fr_node *node)
+{
+	return &watcher->eyes[node->source];
+}
+
+static int start_watching(struct fr_watcher *watcher, struct fr_node *node, const char *path)
+{
+	const struct eye *eye = eye_of(watcher, node);
+
+	return eye->ops->add(eye->source, node, path);
+}
+
+static void stop_watching(struct fr_watcher *watcher, struct fr_node *node)
+{
+	const struct eye *eye = eye_of(watcher, node);
+
+	eye->ops->remove(eye->source, node);
+}
+
+/* Is the folder below one whose source looks at the disk in our place? */
+static bool is_looked_at_for_us(const struct fr_watcher *watcher, const struct fr_node *node)
+{
+	return eye_of(watcher, node)->ops->stamp != NULL;
+}
+
+/* The source of that kind, opened if it is the first folder of its kind. Its index, or a negative
+ * errno. */
+static int open_eye(struct fr_watcher *watcher, const struct fr_source_ops *ops)
+{
+	struct epoll_event event = {.events = EPOLLIN};
+	struct eye *eye = &watcher->eyes[watcher->eyes_len];
+	int error, fd;
+
+	for (size_t i = 0; i < watcher->eyes_len; i++) {
+		if (watcher->eyes[i].ops == ops)
+			return (int)i;
+	}
+	if (watcher->eyes_len == FR_WATCHER_MAX_SOURCES)
+		return -EINVAL;
+	*eye = (struct eye){.watcher = watcher, .ops = ops};
+	error = ops->open(&eye->source);
+	if (error)
+		return error;
+	fd = ops->fd(eye->source);
+	if (fd >= 0 && epoll_ctl(watcher->fd, EPOLL_CTL_ADD, fd, &event) < 0) {
+		error = -errno;
+		ops->close(eye->source);
+		return error;
+	}
+	return (int)watcher->eyes_len++;
+}
+
 /* ---- folders come and go ---- */
 
 static int watch_folder(void *ctx, struct fr_node *folder, const char *path)
 {
-	struct fr_watcher *watcher = ctx;
-
-	return watcher->ops->add(watcher->source, folder, path);
+	return start_watching(ctx, folder, path);
 }
 
 static void note_differs(void *ctx, const char *path, bool is_gone)
@@ -96,7 +158,7 @@ static void leave_folder(struct fr_watcher *watcher, struct fr_node *top)
 			continue;
 		} else {
 			fr_scan_forget(watcher->scan, node);
-			watcher->ops->remove(watcher->source, node);
+			stop_watching(watcher, node);
 			node->is_left = true;
 		}
 		node = fr_tree_next(node, top);
@@ -135,7 +197,7 @@ static const struct fr_scan_hooks scan_hooks = {
 
 static void drop_gate(struct fr_watcher *watcher, struct fr_node *gate)
 {
-	watcher->ops->remove(watcher->source, gate);
+	stop_watching(watcher, gate);
 	fr_tree_remove(watcher->tree, gate);
 }
 
@@ -151,12 +213,12 @@ static void drop_gates(struct fr_watcher *watcher)
 }
 
 /*
- * Watches the deepest folder above path that exists. From the top down, and each one before the
+ * Watches the deepest folder above a root that exists. From the top down, and each one before the
  * next is looked for, so that whatever comes or goes meanwhile makes an event.
  */
-static void add_gate(struct fr_watcher *watcher, const char *path)
+static void add_gate(struct fr_watcher *watcher, const struct fr_node *root)
 {
-	char *above = strdup(path);
+	char *above = strdup(root->name);
 	struct fr_node *gate = NULL;
 	int error = 0;
 
@@ -168,7 +230,9 @@ static void add_gate(struct fr_watcher *watcher, const char *path)
 
 		*end = '\0';
 		deeper = fr_tree_add_root(watcher->tree, above, FR_NODE_GATE);
-		error = deeper ? watcher->ops->add(watcher->source, deeper, above) : -ENOMEM;
+		if (deeper)
+			deeper->source = root->source;
+		error = deeper ? start_watching(watcher, deeper, above) : -ENOMEM;
 		if (error && deeper)
 			fr_tree_remove(watcher->tree, deeper);
 		if (!error && gate)
@@ -194,8 +258,10 @@ static void look_for_roots(struct fr_watcher *watcher)
 	for (struct fr_node *root = fr_tree_roots(watcher->tree); root; root = root->next) {
 		if (root->kind == FR_NODE_GATE || root->watch >= 0 || root->is_queued)
 			continue;
+		if (is_looked_at_for_us(watcher, root))
+			continue;
 		if (!is_folder(root->name))
-			add_gate(watcher, root->name);
+			add_gate(watcher, root);
 		if (is_folder(root->name)) /* now, or since the gate was set */
 			fr_scan_push(watcher->scan, root, true);
 	}
@@ -356,13 +422,114 @@ static void file_event(struct fr_watcher *watcher, struct fr_node *folder, const
 		watcher->hooks->note(watcher->ctx, path, FR_HINT_WRITTEN);
 }
 
+/* Looks at the entry `name` of the folder, of which nothing else is known. */
+static void look_at(struct fr_watcher *watcher, struct fr_node *folder, const char *name,
+		    bool is_last)
+{
+	struct fr_node *child = fr_tree_child(watcher->tree, folder, name, FR_NODE_FOLDER);
+	const char *path = fr_tree_path_in(watcher->tree, folder, name, NULL);
+	struct stat st;
+	bool is_there = path && lstat(path, &st) == 0;
+
+	if (is_there && S_ISDIR(st.st_mode)) {
+		folder_came(watcher, folder, name);
+		return;
+	}
+	if (child)
+		folder_gone(watcher, folder, name);
+	if (!is_last)
+		return;
+	if (is_there)
+		file_event(watcher, folder, name, FR_HINT_WRITING);
+	file_event(watcher, folder, name, is_there ? FR_HINT_WRITTEN : FR_HINT_GONE);
+}
+
+/* Goes down to the first name that is not a watched folder, or to the end. rest: the part of a path
+ * that is below the root. */
+static void look_below(struct fr_watcher *watcher, struct fr_node *root, const char *rest)
+{
+	struct fr_node *folder = root, *child;
+	char name[NAME_MAX + 1];
+
+	while (*rest) {
+		size_t len = strcspn(rest, "/");
+
+		if (len >= sizeof(name))
+			return; /* there is no such file */
+		memcpy(name, rest, len);
+		name[len] = '\0';
+		rest += len + (rest[len] == '/');
+		child = fr_tree_child(watcher->tree, folder, name, FR_NODE_FOLDER);
+		if (!child || child->is_left || *rest == '\0') {
+			look_at(watcher, folder, name, *rest == '\0');
+			return;
+		}
+		folder = child;
+	}
+	fr_scan_push(watcher->scan, root, true);
+}
+
+/* No empty name, no "." and no "..": what is not plain is not resolved, because that would look at
+ * what nobody watches. */
+static bool is_plain(const char *path)
+{
+	if (*path != '/')
+		return false;
+	while (*path == '/') {
+		size_t len = strcspn(++path, "/");
+
+		if (len == 0 || (path[0] == '.' && (len == 1 || (len == 2 && path[1] == '.'))))
+			return false;
+		path += len;
+	}
+	return true;
+}
+
+bool fr_watcher_look(struct fr_watcher *watcher, const char *path)
+{
+	const char *rest;
+	struct fr_node *root;
+	const struct eye *eye;
+
+	if (!is_plain(path))
+		return false;
+	root = fr_tree_root_of(watcher->tree, path, &rest);
+	if (!root || root->kind == FR_NODE_GATE)
+		return false;
+	eye = eye_of(watcher, root);
+	if (eye->ops->look)
+		eye->ops->look(eye->source, path);
+	else if (root->watch < 0)
+		look_for_roots(watcher);
+	else
+		look_below(watcher, root, rest);
+	return true;
+}
+
+static void rescan_roots_of(struct fr_watcher *watcher, const struct eye *eye)
+{
+	for (struct fr_node *root = fr_tree_roots(watcher->tree); root; root = root->next) {
+		if (root->kind == FR_NODE_GATE || eye_of(watcher, root) != eye)
+			continue;
+		if (eye->ops->look)
+			eye->ops->look(eye->source, root->name);
+		else
+			fr_scan_push(watcher->scan, root, true);
+	}
+}
+
 static void take_hint(void *ctx, struct fr_node *folder, const char *name, enum fr_hint hint)
 {
-	struct fr_watcher *watcher = ctx;
+	struct eye *eye = ctx;
+	struct fr_watcher *watcher = eye->watcher;
 
 	if (hint == FR_HINT_LOST) {
-		watcher->hooks->lost(watcher->ctx);
-		fr_watcher_rescan(watcher);
+		watcher->hooks->lost(watcher->ctx, eye->ops);
+		rescan_roots_of(watcher, eye);
+	} else if (hint == FR_HINT_LOOK) {
+		(void)fr_watcher_look(watcher, name);
+	} else if (!folder) {
+		watcher->hooks->note(watcher->ctx, name, hint);
 	} else if (hint == FR_HINT_SELF_CHANGED || hint == FR_HINT_WATCH_DROPPED) {
 		self_changed(watcher, folder);
 	} else if (folder->kind == FR_NODE_GATE) {
@@ -380,20 +547,19 @@ static void take_hint(void *ctx, struct fr_node *folder, const char *name, enum 
 
 /* ---- what others call ---- */
 
-int fr_watcher_new(const struct fr_rules *rules, const struct fr_source_ops *ops,
-		   const struct fr_watcher_hooks *hooks, void *ctx, struct fr_watcher **ret_watcher)
+int fr_watcher_new(const struct fr_rules *rules, const struct fr_watcher_hooks *hooks, void *ctx,
+		   struct fr_watcher **ret_watcher)
 {
 	struct fr_watcher *watcher = calloc(1, sizeof(*watcher));
 	int error;
 
 	if (!watcher)
 		return -ENOMEM;
-	*watcher = (struct fr_watcher){.rules = rules, .ops = ops, .hooks = hooks, .ctx = ctx};
-	error = fr_tree_new(&watcher->tree);
+	*watcher = (struct fr_watcher){.rules = rules, .hooks = hooks, .ctx = ctx};
+	watcher->fd = epoll_create1(EPOLL_CLOEXEC);
+	error = watcher->fd < 0 ? -errno : fr_tree_new(&watcher->tree);
 	if (!error)
 		error = fr_scan_new(watcher->tree, rules, &scan_hooks, watcher, &watcher->scan);
-	if (!error)
-		error = ops->open(&watcher->source);
 	if (error) {
 		fr_watcher_free(watcher);
 		return error;
@@ -406,25 +572,71 @@ void fr_watcher_free(struct fr_watcher *watcher)
 {
 	if (!watcher)
 		return;
-	watcher->ops->close(watcher->source);
+	for (size_t i = 0; i < watcher->eyes_len; i++)
+		watcher->eyes[i].ops->close(watcher->eyes[i].source);
+	if (watcher->fd >= 0)
+		close(watcher->fd);
 	fr_scan_free(watcher->scan);
 	fr_tree_free(watcher->tree);
 	free(watcher);
 }
 
-int fr_watcher_add_root(struct fr_watcher *watcher, const char *path)
+static struct fr_node *find_root(const struct fr_watcher *watcher, const char *path)
+{
+	struct fr_node *root = fr_tree_roots(watcher->tree);
+
+	while (root && (root->kind == FR_NODE_GATE || strcmp(root->name, path) != 0))
+		root = root->next;
+	return root;
+}
+
+int fr_watcher_add_root(struct fr_watcher *watcher, const char *path,
+			const struct fr_source_ops *ops)
 {
 	struct fr_node *root;
+	int eye;
 
-	for (root = fr_tree_roots(watcher->tree); root; root = root->next) {
-		if (strcmp(root->name, path) == 0)
-			return 0;
-	}
+	if (find_root(watcher, path))
+		return 0;
+	eye = open_eye(watcher, ops);
+	if (eye < 0)
+		return eye;
 	root = fr_tree_add_root(watcher->tree, path, FR_NODE_FOLDER);
 	if (!root)
 		return -ENOMEM;
+	root->source = (uint8_t)eye;
 	fr_scan_push(watcher->scan, root, false);
 	return 0;
+}
+
+int fr_watcher_move_root(struct fr_watcher *watcher, const char *path,
+			 const struct fr_source_ops *ops)
+{
+	struct fr_node *root = find_root(watcher, path);
+	int eye;
+
+	if (!root)
+		return -ENOENT;
+	eye = open_eye(watcher, ops);
+	if (eye < 0)
+		return eye;
+	for (struct fr_node *node = root; node; node = fr_tree_next(node, root)) {
+		if (node->kind == FR_NODE_FOLDER)
+			stop_watching(watcher, node);
+		node->source = (uint8_t)eye;
+	}
+	if (ops->look)
+		ops->look(watcher->eyes[eye].source, path);
+	else
+		fr_scan_push(watcher->scan, root, true);
+	return 0;
+}
+
+const struct fr_source_ops *fr_watcher_ops_of(const struct fr_watcher *watcher, const char *path)
+{
+	const struct fr_node *root = find_root(watcher, path);
+
+	return root ? eye_of(watcher, root)->ops : NULL;
 }
 
 int fr_watcher_arm(struct fr_watcher *watcher)
@@ -437,27 +649,50 @@ int fr_watcher_arm(struct fr_watcher *watcher)
 
 int fr_watcher_fd(const struct fr_watcher *watcher)
 {
-	return watcher->ops->fd(watcher->source);
+	return watcher->fd;
+}
+
+size_t fr_watcher_fds(const struct fr_watcher *watcher, int fds[FR_WATCHER_MAX_FDS])
+{
+	size_t len = 0;
+
+	fds[len++] = watcher->fd;
+	for (size_t i = 0; i < watcher->eyes_len && len < FR_WATCHER_MAX_FDS; i++) {
+		const struct eye *eye = &watcher->eyes[i];
+
+		if (eye->ops->fds)
+			len += eye->ops->fds(eye->source, fds + len, FR_WATCHER_MAX_FDS - len);
+		else if (eye->ops->fd(eye->source) >= 0)
+			fds[len++] = eye->ops->fd(eye->source);
+	}
+	return len;
 }
 
 void fr_watcher_own(struct fr_watcher *watcher)
 {
-	watcher->ops->own(watcher->source);
+	for (size_t i = 0; i < watcher->eyes_len; i++)
+		watcher->eyes[i].ops->own(watcher->eyes[i].source);
 }
 
 bool fr_watcher_step(struct fr_watcher *watcher)
 {
-	bool has_more = watcher->ops->step(watcher->source, take_hint, watcher) > 0;
+	bool has_more = false;
 
+	for (size_t i = 0; i < watcher->eyes_len; i++) {
+		struct eye *eye = &watcher->eyes[i];
+		int result = eye->ops->step(eye->source, take_hint, eye);
+
+		if (result < 0)
+			watcher->hooks->failed(watcher->ctx, eye->ops, result);
+		has_more |= result > 0;
+	}
 	return fr_scan_step(watcher->scan, FR_WATCHER_ENTRIES_PER_STEP) || has_more;
 }
 
 void fr_watcher_rescan(struct fr_watcher *watcher)
 {
-	for (struct fr_node *root = fr_tree_roots(watcher->tree); root; root = root->next) {
-		if (root->kind == FR_NODE_FOLDER)
-			fr_scan_push(watcher->scan, root, true);
-	}
+	for (size_t i = 0; i < watcher->eyes_len; i++)
+		rescan_roots_of(watcher, &watcher->eyes[i]);
 }
 
 /* Removes a file from the tree, and with it the folders that were kept for its sake. */
@@ -474,10 +709,32 @@ static void forget_file(struct fr_watcher *watcher, struct fr_node *node)
 	}
 }
 
+/* The folder that the file at path is in. One that is looked at for us comes with its files. */
+static struct fr_node *folder_for(struct fr_watcher *watcher, const char *path)
+{
+	struct fr_node *folder = fr_tree_folder_of(watcher->tree, path), *root, *child;
+	char name[NAME_MAX + 1];
+	const char *rest;
+	size_t len;
+
+	root = fr_tree_root_of(watcher->tree, path, &rest);
+	if (folder || !root || !is_looked_at_for_us(watcher, root))
+		return folder;
+	for (folder = root; folder && rest[len = strcspn(rest, "/")] == '/'; rest += len + 1) {
+		if (len >= sizeof(name))
+			return NULL;
+		memcpy(name, rest, len);
+		name[len] = '\0';
+		child = fr_tree_child(watcher->tree, folder, name, FR_NODE_FOLDER);
+		folder = child ? child : fr_tree_add(watcher->tree, folder, name, FR_NODE_FOLDER);
+	}
+	return folder;
+}
+
 static enum fr_change_kind verify_new(struct fr_watcher *watcher, const char *path,
 				      const struct fr_stamp *stamp)
 {
-	struct fr_node *folder = fr_tree_folder_of(watcher->tree, path);
+	struct fr_node *folder = folder_for(watcher, path);
 	struct fr_node *node;
 
 	if (!folder || folder->is_left)
@@ -504,13 +761,27 @@ static enum fr_change_kind compare(const struct fr_stamp *old, const struct fr_s
 	return FR_CHANGE_MODIFIED;
 }
 
+/* How the file looks: on the disk, or as the source that looks there for us has it. As
+ * fr_content_stamp; -EAGAIN: as it did. */
+static int stamp_of(struct fr_watcher *watcher, const char *path, bool with_hash,
+		    struct fr_stamp *ret_stamp)
+{
+	const char *rest;
+	const struct fr_node *root = fr_tree_root_of(watcher->tree, path, &rest);
+
+	if (root && is_looked_at_for_us(watcher, root))
+		return eye_of(watcher, root)
+			->ops->stamp(eye_of(watcher, root)->source, path, ret_stamp);
+	return fr_content_stamp(-1, path, with_hash, ret_stamp);
+}
+
 enum fr_change_kind fr_watcher_verify(struct fr_watcher *watcher, const char *path,
 				      bool was_written, bool with_hash)
 {
 	struct fr_node *node = fr_tree_file(watcher->tree, path);
 	struct fr_stamp now;
 	enum fr_change_kind kind;
-	int error = fr_content_stamp(-1, path, with_hash, &now);
+	int error = stamp_of(watcher, path, with_hash, &now);
 
 	if (error == -ENOENT || (!error && node && node->parent->is_left)) {
 		if (node)

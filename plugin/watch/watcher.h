@@ -33,22 +33,39 @@ struct fr_watcher_hooks {
 	/* A folder could not be watched or listed; error is a negative errno for
 	 * fr_watcher_explain. */
 	void (*trouble)(void *ctx, const char *path, int error);
-	/* The kernel dropped events; everything is being compared with the disk. */
-	void (*lost)(void *ctx);
+	/* The source dropped events; all that it watches is being compared with the disk. */
+	void (*lost)(void *ctx, const struct fr_source_ops *ops);
+	/* The source sees nothing any more; error is a negative errno of its step(). May call
+	 * fr_watcher_move_root. */
+	void (*failed)(void *ctx, const struct fr_source_ops *ops, int error);
 };
 
-/* rules, ops and hooks are borrowed until fr_watcher_free. 0 or a negative errno of the source's
- * open(), or -ENOMEM. */
-int fr_watcher_new(const struct fr_rules *rules, const struct fr_source_ops *ops,
-		   const struct fr_watcher_hooks *hooks, void *ctx,
+/* Most kinds of sources that one watcher can have. */
+#define FR_WATCHER_MAX_SOURCES 8
+
+/* rules and hooks are borrowed until fr_watcher_free. 0 or a negative errno: no descriptor is left,
+ * or no memory. */
+int fr_watcher_new(const struct fr_rules *rules, const struct fr_watcher_hooks *hooks, void *ctx,
 		   struct fr_watcher **ret_watcher);
 
 /* NULL is fine. In a forked child it only closes what the child has inherited. */
 void fr_watcher_free(struct fr_watcher *watcher);
 
-/* Adds a folder by its absolute, resolved path; one that is there already is ignored. 0 or -ENOMEM.
+/*
+ * Adds a folder by its absolute, resolved path, to be watched by a source of the kind ops (borrowed
+ * for ever); one that is there already is ignored. All folders of one kind share a source. 0,
+ * -ENOMEM or a negative errno of the source's open().
  */
-int fr_watcher_add_root(struct fr_watcher *watcher, const char *path);
+int fr_watcher_add_root(struct fr_watcher *watcher, const char *path,
+			const struct fr_source_ops *ops);
+
+/* Has the folder, one that was added, watched by a source of another kind from now on, and compares
+ * it with the disk. Errors as above: it is watched as before then. */
+int fr_watcher_move_root(struct fr_watcher *watcher, const char *path,
+			 const struct fr_source_ops *ops);
+
+/* What the folder is watched by, or NULL if it was not added. */
+const struct fr_source_ops *fr_watcher_ops_of(const struct fr_watcher *watcher, const char *path);
 
 /*
  * Watches all folders and records how every counted file looks. For the start only: blocks until
@@ -57,8 +74,15 @@ int fr_watcher_add_root(struct fr_watcher *watcher, const char *path);
  */
 int fr_watcher_arm(struct fr_watcher *watcher);
 
-/* Readable when fr_watcher_step has something to do. */
+/* Readable when fr_watcher_step has something to do. One descriptor, the same for ever. */
 int fr_watcher_fd(const struct fr_watcher *watcher);
+
+/* Most descriptors that fr_watcher_fds gives. */
+#define FR_WATCHER_MAX_FDS 64
+
+/* All descriptors that are open now, that of fr_watcher_fd among them: for a forked child to close,
+ * or for an exec to be told of. Returns their number. Async-signal-safe. */
+size_t fr_watcher_fds(const struct fr_watcher *watcher, int fds[FR_WATCHER_MAX_FDS]);
 
 /* Makes the calling process the one that reads events (after a fork that the master itself goes
  * through). */
@@ -75,6 +99,13 @@ bool fr_watcher_step(struct fr_watcher *watcher);
 void fr_watcher_rescan(struct fr_watcher *watcher);
 
 /*
+ * Somebody says that something happened at an absolute path, or below it: looks there, from the
+ * next step on. Returns whether it is in a watched folder; any other path is not looked at, nor is
+ * one that is not in its plain form ("//", ".", "..").
+ */
+bool fr_watcher_look(struct fr_watcher *watcher, const char *path);
+
+/*
  * What has really become of the file at path since it was last verified (or since the start)? Looks
  * at the disk and remembers what it saw. was_written: somebody wrote to it, so the same content is
  * no change; else new times are a `touch`. with_hash: compare the content, too (reads up to 1 MiB);
@@ -83,8 +114,8 @@ void fr_watcher_rescan(struct fr_watcher *watcher);
 enum fr_change_kind fr_watcher_verify(struct fr_watcher *watcher, const char *path,
 				      bool was_written, bool with_hash);
 
-/* Writes a sentence about an error of open, arm or trouble(): which limit, its value, what would be
- * right. watcher may be NULL. */
+/* Writes a sentence about an error of add_root, arm or trouble(): which limit, its value, what
+ * would be right. */
 void fr_watcher_explain(const struct fr_watcher *watcher, const struct fr_source_ops *ops,
 			int error, char *text, size_t text_size);
 

@@ -101,7 +101,7 @@ static const struct {
 	 "/srv/app/a.py", 4, "ValueError: one"},
 	{"output before and after",
 	 "starting: /not/this:9: line\n" BEGIN "  File \"/srv/app/a.py\", line 4, in <module>\n    "
-					       "boom()\nNameError: name 'boom' is not defined\n"
+	 "boom()\nNameError: name 'boom' is not defined\n"
 	 "cleaning up: done\nunable to load app 0 (mountpoint='') (callable not found or import "
 	 "error)\n",
 	 "/srv/app/a.py", 4, "NameError: name 'boom' is not defined"},

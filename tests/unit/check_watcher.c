@@ -118,8 +118,13 @@ END_TEST
 
 START_TEST(test_descriptor_closes_at_exec)
 {
-	ck_assert_int_ne(fcntl(fr_watcher_fd(world.watcher), F_GETFD) & FD_CLOEXEC, 0);
-	ck_assert_int_ne(fcntl(fr_watcher_fd(world.watcher), F_GETFL) & O_NONBLOCK, 0);
+	int fds[FR_WATCHER_MAX_FDS];
+
+	ck_assert_uint_eq(fr_watcher_fds(world.watcher, fds), 2);
+	ck_assert_int_eq(fds[0], fr_watcher_fd(world.watcher));
+	ck_assert_int_ne(fcntl(fds[0], F_GETFD) & FD_CLOEXEC, 0);
+	ck_assert_int_ne(fcntl(fds[1], F_GETFD) & FD_CLOEXEC, 0);
+	ck_assert_int_ne(fcntl(fds[1], F_GETFL) & O_NONBLOCK, 0);
 }
 END_TEST
 
@@ -252,6 +257,7 @@ START_TEST(test_no_descriptor_left_is_explained)
 	struct rlimit before, none;
 	struct fr_watcher *watcher = NULL;
 	const struct fr_watcher_hooks hooks = {0};
+	struct fr_source_ops other_ops = fr_inotify_ops;
 	char text[512];
 	int error;
 
@@ -259,7 +265,8 @@ START_TEST(test_no_descriptor_left_is_explained)
 	none = before;
 	none.rlim_cur = 0;
 	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &none), 0);
-	error = fr_watcher_new(world.rules, &fr_inotify_ops, &hooks, NULL, &watcher);
+	error = fr_watcher_add_root(world.watcher, world.outside, &other_ops);
+	ck_assert_int_eq(fr_watcher_new(world.rules, &hooks, NULL, &watcher), -EMFILE);
 	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &before), 0);
 	ck_assert_int_eq(error, -EMFILE);
 	ck_assert_ptr_null(watcher);
@@ -459,7 +466,7 @@ END_TEST
 
 START_TEST(test_root_that_was_added_twice_is_one)
 {
-	ck_assert_int_eq(fr_watcher_add_root(world.watcher, world.root), 0);
+	ck_assert_int_eq(fr_watcher_add_root(world.watcher, world.root, world.ops), 0);
 	ck_assert_int_eq(fr_world_arm(&world, false), 0);
 	ck_assert_uint_eq(fr_watcher_folders(world.watcher), 1);
 }
@@ -469,7 +476,8 @@ END_TEST
 
 static struct fr_node *reported_folder;
 static enum fr_hint reported_hint;
-static bool is_full;
+static bool is_full, is_deaf;
+static int failure;
 
 static int fake_open(struct fr_source **ret_source)
 {
@@ -498,7 +506,13 @@ static int fake_fd(const struct fr_source *source)
 
 static int fake_step(struct fr_source *source, fr_source_report *report, void *ctx)
 {
-	if (reported_folder)
+	if (failure) {
+		int error = failure;
+
+		failure = 0;
+		return error;
+	}
+	if (reported_folder && !is_deaf)
 		report(ctx, reported_folder, "x.py", reported_hint);
 	reported_folder = NULL;
 	return 0;
@@ -529,9 +543,36 @@ static const struct fr_source_ops fake_ops = {
 	.explain = fake_explain,
 };
 
+/* One that looks at the disk itself: what it says of one file. */
+static struct fr_stamp told_stamp;
+static int told_error;
+static const char *told_path;
+static char looked_at[PATH_MAX];
+
+static void teller_look(struct fr_source *source, const char *path)
+{
+	snprintf(looked_at, sizeof(looked_at), "%s", path);
+}
+
+static int teller_stamp(struct fr_source *source, const char *path, struct fr_stamp *ret_stamp)
+{
+	if (!told_error)
+		*ret_stamp = told_stamp;
+	return told_error;
+}
+
+static int teller_step(struct fr_source *source, fr_source_report *report, void *ctx)
+{
+	if (told_path)
+		report(ctx, NULL, told_path, FR_HINT_WRITTEN);
+	told_path = NULL;
+	return 0;
+}
+
 static void setup_fake(void)
 {
-	is_full = false;
+	is_full = is_deaf = false;
+	failure = 0;
 	reported_folder = NULL;
 	fr_world_init(&world, &fake_ops);
 }
@@ -562,6 +603,175 @@ START_TEST(test_full_source_is_trouble_for_each_folder_and_all_is_counted)
 }
 END_TEST
 
+/* ---- a path that somebody names ---- */
+
+static void look(const char *path)
+{
+	ck_assert(fr_watcher_look(world.watcher, path));
+	fr_world_look(&world);
+}
+
+START_TEST(test_named_file_is_looked_at)
+{
+	is_deaf = true;
+	fr_disk_mkdir(in_root("a"));
+	fr_disk_write(in_root("a/x.py"), "one");
+	ck_assert_int_eq(fr_world_arm(&world, true), 0);
+	fr_disk_write(in_root("a/x.py"), "two");
+	fr_disk_write(in_root("a/y.py"), "new");
+	look(in_root("a/y.py"));
+	ck_assert_uint_eq(world.changes_len, 1);
+	ck_assert_int_eq(fr_world_change_of(&world, in_root("a/y.py")), FR_CHANGE_ADDED);
+	look(in_root("a/x.py"));
+	ck_assert_int_eq(fr_world_change_of(&world, in_root("a/x.py")), FR_CHANGE_MODIFIED);
+	look(in_root("a/x.py"));
+	ck_assert_uint_eq(world.changes_len, 0);
+	fr_disk_remove(in_root("a/x.py"));
+	look(in_root("a/x.py"));
+	ck_assert_int_eq(fr_world_change_of(&world, in_root("a/x.py")), FR_CHANGE_REMOVED);
+}
+END_TEST
+
+START_TEST(test_named_folder_is_compared_with_all_below_it)
+{
+	is_deaf = true;
+	fr_disk_mkdir(in_root("a/b"));
+	fr_disk_write(in_root("a/b/x.py"), "one");
+	fr_disk_write(in_root("y.py"), "one");
+	ck_assert_int_eq(fr_world_arm(&world, true), 0);
+	fr_disk_write(in_root("a/b/x.py"), "two");
+	fr_disk_write(in_root("y.py"), "two");
+	look(in_root("a"));
+	ck_assert_uint_eq(world.changes_len, 1);
+	ck_assert_int_eq(fr_world_change_of(&world, in_root("a/b/x.py")), FR_CHANGE_MODIFIED);
+	fr_disk_remove(in_root("a"));
+	look(world.root);
+	ck_assert_uint_eq(world.changes_len, 2);
+	ck_assert_int_eq(fr_world_change_of(&world, in_root("a/b/x.py")), FR_CHANGE_REMOVED);
+	ck_assert_int_eq(fr_world_change_of(&world, in_root("y.py")), FR_CHANGE_MODIFIED);
+}
+END_TEST
+
+START_TEST(test_named_path_in_folders_that_nobody_knows_yet_finds_them)
+{
+	is_deaf = true;
+	ck_assert_int_eq(fr_world_arm(&world, true), 0);
+	fr_disk_mkdir(in_root("a/b"));
+	fr_disk_mkdir(in_root(".git"));
+	fr_disk_write(in_root("a/b/x.py"), "one");
+	fr_disk_write(in_root(".git/x.py"), "one");
+	look(in_root(".git/x.py"));
+	ck_assert_uint_eq(world.changes_len, 0);
+	look(in_root("a/b/x.py"));
+	ck_assert_int_eq(fr_world_change_of(&world, in_root("a/b/x.py")), FR_CHANGE_ADDED);
+	fr_disk_remove(in_root("a"));
+	fr_disk_write(in_root("a"), "a file now");
+	look(in_root("a/b/x.py"));
+	ck_assert_int_eq(fr_world_change_of(&world, in_root("a/b/x.py")), FR_CHANGE_REMOVED);
+}
+END_TEST
+
+START_TEST(test_path_elsewhere_or_not_plain_is_not_looked_at)
+{
+	static const char *const bad[] = {"",         "x.py",   "/",          "/elsewhere/x.py",
+					  "%s//x.py", "%s/./x", "%s/../x.py", "%s/a/..",
+					  "%s/"};
+	char path[PATH_MAX];
+
+	ck_assert_int_eq(fr_world_arm(&world, true), 0);
+	for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++) {
+		bool has_root = strncmp(bad[i], "%s", 2) == 0;
+
+		snprintf(path, sizeof(path), "%s%s", has_root ? world.root : "",
+			 bad[i] + (has_root ? 2 : 0));
+		ck_assert_msg(!fr_watcher_look(world.watcher, path), "%s", path);
+	}
+	memset(path, 'n', sizeof(path));
+	path[0] = '/';
+	path[sizeof(path) - 1] = '\0';
+	ck_assert(!fr_watcher_look(world.watcher, path));
+	memcpy(path, world.root, strlen(world.root));
+	path[strlen(world.root)] = '/';
+	look(path);
+	ck_assert_uint_eq(world.changes_len, 0);
+}
+END_TEST
+
+START_TEST(test_two_kinds_of_sources_watch_side_by_side)
+{
+	ck_assert_int_eq(fr_watcher_add_root(world.watcher, world.outside, &fr_inotify_ops), 0);
+	ck_assert_int_eq(fr_world_arm(&world, false), 0);
+	ck_assert_ptr_eq(fr_watcher_ops_of(world.watcher, world.root), &fake_ops);
+	ck_assert_ptr_eq(fr_watcher_ops_of(world.watcher, world.outside), &fr_inotify_ops);
+	ck_assert_ptr_null(fr_watcher_ops_of(world.watcher, "/elsewhere"));
+	reported_folder = NULL;
+	fr_disk_write(in_root("unseen.py"), "one");
+	fr_disk_write(fr_disk_at(world.outside, "x.py"), "one");
+	fr_world_look(&world);
+	ck_assert_uint_eq(world.changes_len, 1);
+	ck_assert_int_eq(fr_world_change_of(&world, fr_disk_at(world.outside, "x.py")),
+			 FR_CHANGE_ADDED);
+}
+END_TEST
+
+START_TEST(test_root_that_moves_to_another_source_is_compared)
+{
+	fr_disk_mkdir(in_root("a"));
+	fr_disk_write(in_root("a/x.py"), "one");
+	ck_assert_int_eq(fr_world_arm(&world, true), 0);
+	reported_folder = NULL;
+	fr_disk_write(in_root("a/x.py"), "unseen");
+	failure = -ENOTCONN;
+	fr_world_look(&world);
+	ck_assert_int_eq(world.failure, -ENOTCONN);
+	ck_assert_uint_eq(world.changes_len, 0);
+	ck_assert_int_eq(fr_watcher_move_root(world.watcher, "/elsewhere", &fr_inotify_ops),
+			 -ENOENT);
+	ck_assert_int_eq(fr_watcher_move_root(world.watcher, world.root, &fr_inotify_ops), 0);
+	fr_world_look(&world);
+	ck_assert_int_eq(fr_world_change_of(&world, in_root("a/x.py")), FR_CHANGE_MODIFIED);
+	fr_disk_write(in_root("a/x.py"), "seen");
+	fr_world_look(&world);
+	ck_assert_int_eq(fr_world_change_of(&world, in_root("a/x.py")), FR_CHANGE_MODIFIED);
+}
+END_TEST
+
+START_TEST(test_source_that_looks_itself_is_believed_and_the_disk_is_not_touched)
+{
+	static struct fr_source_ops teller; /* outlives the watcher */
+
+	const char *path = fr_disk_at(world.outside, "new/er/x.py");
+
+	teller = fake_ops;
+	teller.look = teller_look;
+	teller.stamp = teller_stamp;
+	teller.step = teller_step;
+	fr_disk_write(fr_disk_at(world.outside, "known.py"), "one");
+	ck_assert_int_eq(fr_watcher_add_root(world.watcher, world.outside, &teller), 0);
+	ck_assert_int_eq(fr_world_arm(&world, false), 0);
+	reported_folder = NULL;
+	ck_assert(fr_watcher_look(world.watcher, path));
+	ck_assert_str_eq(looked_at, path);
+
+	told_error = 0;
+	told_stamp =
+		(struct fr_stamp){.ino = 1, .size = 7, .mtime_ns = 8, .hash = 9, .has_hash = true};
+	told_path = path;
+	fr_world_look(&world);
+	ck_assert_int_eq(fr_world_change_of(&world, path), FR_CHANGE_ADDED);
+	told_error = -EAGAIN;
+	told_path = path;
+	fr_world_look(&world);
+	ck_assert_uint_eq(world.changes_len, 0);
+	told_error = -ENOENT;
+	told_path = path;
+	fr_world_look(&world);
+	ck_assert_int_eq(fr_world_change_of(&world, path), FR_CHANGE_REMOVED);
+	fr_watcher_rescan(world.watcher);
+	ck_assert_str_eq(looked_at, world.outside);
+}
+END_TEST
+
 /* ---- out of memory ---- */
 
 /* One life of a watcher in which allocation number n fails. Returns whether one has failed. */
@@ -572,7 +782,7 @@ static bool live_with_failure(unsigned n)
 
 	world.last_trouble = 0;
 	fr_allocator_fail_once(n);
-	if (fr_watcher_add_root(world.watcher, world.outside) == 0)
+	if (fr_watcher_add_root(world.watcher, world.outside, world.ops) == 0)
 		(void)fr_watcher_arm(world.watcher);
 	while (fr_watcher_step(world.watcher))
 		continue;
@@ -617,7 +827,7 @@ START_TEST(test_watcher_new_fails_at_any_allocation_and_leaves_nothing)
 
 	for (unsigned n = 1; error; n++) {
 		fr_allocator_fail_once(n);
-		error = fr_watcher_new(world.rules, &fr_inotify_ops, &hooks, NULL, &watcher);
+		error = fr_watcher_new(world.rules, &hooks, NULL, &watcher);
 		fr_allocator_fail_once(0);
 		ck_assert(error == 0 || error == -ENOMEM);
 		ck_assert((watcher != NULL) == (error == 0));
@@ -681,6 +891,13 @@ Suite *fr_check_watcher_suite(void)
 	tcase_add_checked_fixture(fake, setup_fake, teardown);
 	tcase_add_test(fake, test_hint_about_a_file_is_noted_and_verified);
 	tcase_add_test(fake, test_full_source_is_trouble_for_each_folder_and_all_is_counted);
+	tcase_add_test(fake, test_named_file_is_looked_at);
+	tcase_add_test(fake, test_named_folder_is_compared_with_all_below_it);
+	tcase_add_test(fake, test_named_path_in_folders_that_nobody_knows_yet_finds_them);
+	tcase_add_test(fake, test_path_elsewhere_or_not_plain_is_not_looked_at);
+	tcase_add_test(fake, test_two_kinds_of_sources_watch_side_by_side);
+	tcase_add_test(fake, test_root_that_moves_to_another_source_is_compared);
+	tcase_add_test(fake, test_source_that_looks_itself_is_believed_and_the_disk_is_not_touched);
 	suite_add_tcase(suite, fake);
 	return suite;
 }

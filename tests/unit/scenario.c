@@ -320,7 +320,8 @@ static void do_unmount(struct player *player)
 
 static void do_root(struct player *player)
 {
-	must(player, fr_watcher_add_root(player->world.watcher, path_at(player, 1)));
+	must(player,
+	     fr_watcher_add_root(player->world.watcher, path_at(player, 1), player->world.ops));
 }
 
 static void do_arm(struct player *player)

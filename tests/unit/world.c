@@ -39,17 +39,25 @@ static void take_trouble(void *ctx, const char *path, int error)
 	world->last_trouble = error;
 }
 
-static void take_loss(void *ctx)
+static void take_loss(void *ctx, const struct fr_source_ops *ops)
 {
 	struct fr_world *world = ctx;
 
 	world->losses++;
 }
 
+static void take_failure(void *ctx, const struct fr_source_ops *ops, int error)
+{
+	struct fr_world *world = ctx;
+
+	world->failure = error;
+}
+
 static const struct fr_watcher_hooks hooks = {
 	.note = take_note,
 	.trouble = take_trouble,
 	.lost = take_loss,
+	.failed = take_failure,
 };
 
 void fr_world_init(struct fr_world *world, const struct fr_source_ops *ops)
@@ -63,8 +71,8 @@ void fr_world_init(struct fr_world *world, const struct fr_source_ops *ops)
 	fr_disk_mkdir(world->outside);
 	ck_assert_int_eq(fr_rules_new(&world->rules), 0);
 	ck_assert_int_eq(fr_batch_new(&times, &world->batch), 0);
-	ck_assert_int_eq(fr_watcher_new(world->rules, ops, &hooks, world, &world->watcher), 0);
-	ck_assert_int_eq(fr_watcher_add_root(world->watcher, world->root), 0);
+	ck_assert_int_eq(fr_watcher_new(world->rules, &hooks, world, &world->watcher), 0);
+	ck_assert_int_eq(fr_watcher_add_root(world->watcher, world->root, ops), 0);
 }
 
 static void forget_changes(struct fr_world *world)
