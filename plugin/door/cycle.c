@@ -1,0 +1,295 @@
+/*
+ * cycle: one turn of the master's loop. See cycle.h.
+ */
+#include <uwsgi.h>
+
+#include "decide/batch.h"
+#include "door/cycle.h"
+#include "door/door.h"
+#include "door/say.h"
+#include "door/settings.h"
+#include "reload/generation.h"
+#include "reload/reload.h"
+#include "reload/slots.h"
+#include "reload/wake.h"
+#include "watch/baseline.h"
+#include "watch/changes.h"
+#include "watch/watcher.h"
+
+extern struct uwsgi_server uwsgi;
+
+#define FR_GONE_MS    100 /* vim, PyCharm and others have the old file out of the way for a moment */
+#define FR_WRITING_MS 1000 /* a slow writer that has not closed its file yet */
+
+/* A storm does not hold a reload back for longer, or 4 times the quiet time. */
+#define FR_BOUND_MS 2000
+
+#define FR_STORM_FILES     8
+#define FR_STORM_SETTLE_MS 50
+
+static struct {
+	struct fr_batch *batch;
+	struct fr_changes changes;
+	int64_t changes_event_ms; /* the first hint of what is in `changes` */
+	bool must_rescan;         /* the batch overflowed */
+	bool is_loaded;           /* the first workers serve */
+} cycle;
+
+int fr_cycle_open(void)
+{
+	struct fr_batch_times times = {
+		.settle_ms = fr_settings.settle_ms,
+		.gone_ms = FR_GONE_MS,
+		.writing_ms = FR_WRITING_MS,
+		.bound_ms = fr_settings.settle_ms * 4 > FR_BOUND_MS ? fr_settings.settle_ms * 4
+								    : FR_BOUND_MS,
+	};
+
+	return fr_batch_new(&times, &cycle.batch);
+}
+
+void fr_cycle_note(const char *path, enum fr_hint hint)
+{
+	static const enum fr_batch_hint translated[] = {
+		[FR_HINT_WRITING] = FR_BATCH_WRITING,
+		[FR_HINT_WRITTEN] = FR_BATCH_WRITTEN,
+		[FR_HINT_ATTRIB] = FR_BATCH_ATTRIB,
+		[FR_HINT_GONE] = FR_BATCH_GONE,
+	};
+
+	fr_batch_note(cycle.batch, path, translated[hint], fr_door_now_ms());
+	fr_reload_hold(fr_door_now_ms());
+}
+
+struct fr_plan fr_cycle_plan(void)
+{
+	const struct fr_plan_facts facts = {
+		.wanted = fr_settings.action,
+		.has_lazy_apps = uwsgi.lazy_apps || uwsgi.lazy,
+		.is_workers_safe = fr_door.is_workers_safe,
+		.no_swap = fr_door.no_swap,
+		.own_files = fr_settings.own_files,
+		.own_files_len = fr_settings.own_files_len,
+	};
+
+	return fr_plan_make(&facts, cycle.changes.paths, cycle.changes.len);
+}
+
+/* ---- what goes on beside the changes ---- */
+
+/*
+ * need-app ends the instance where there is no application to load, and that is what an edit leaves
+ * for a moment. It is for the first start to be strict; once there was an application, an instance
+ * under development waits for the next save. A lazy worker that is strict would end the instance by
+ * itself (core/uwsgi.c, uwsgi_init_all_apps, signals the master), so workers are not, and the
+ * master is in their place.
+ */
+static void watch_need_app(void)
+{
+	if (!uwsgi.need_app)
+		return;
+	if (fr_slots_have_app()) {
+		uwsgi.need_app = 0;
+	} else if (fr_slots_lack_app()) {
+		fr_log("need-app: the application did not load, so the instance ends\n");
+		uwsgi.status.dying_for_need_app = 1;
+		kill_them_all(0);
+	}
+}
+
+static void watch_baseline(void)
+{
+	int status;
+
+	if (!fr_door.baseline || waitpid(fr_baseline_pid(fr_door.baseline), &status, WNOHANG) == 0)
+		return;
+	fr_baseline_finish(fr_door.baseline, fr_watcher_tree(fr_door.watcher));
+	fr_watcher_use_baseline(fr_door.watcher, NULL);
+	fr_baseline_free(fr_door.baseline);
+	fr_door.baseline = NULL;
+}
+
+/*
+ * What an application registers in uWSGI's shared tables when it is loaded stays there until an
+ * exec. One that does is not loaded twice: if lazy-apps was our idea, the instance starts once more
+ * without it; if it was the user's, changes become full reloads.
+ */
+static void look_for_side_effects(void)
+{
+	const char *side_effect = fr_door.no_swap ? NULL : fr_generation_side_effect();
+	int64_t now = fr_door_now_ms();
+
+	if (!side_effect)
+		return;
+	fr_door.no_swap = side_effect;
+	fr_door.is_workers_safe = false;
+	if (fr_generation_was_lazy()) {
+		fr_log("%s: a change does a full reload from now on\n", side_effect);
+		return;
+	}
+	snprintf(fr_door.handover.no_swap, sizeof(fr_door.handover.no_swap), "%s", side_effect);
+	fr_log("%s: the instance starts once more, to load it in the master\n", side_effect);
+	(void)fr_reload_start(FR_ACTION_RELOAD,
+			      &(struct fr_reload_request){.event_ms = now, .now_ms = now});
+}
+
+static void watch_first_load(void)
+{
+	if (cycle.is_loaded || !fr_slots_are_serving())
+		return;
+	cycle.is_loaded = true;
+	look_for_side_effects();
+}
+
+/* ---- changes ---- */
+
+/* Were files only written to? What comes or goes may change what others find, in ways that leave no
+ * trace in them. */
+static bool are_all_edits(void)
+{
+	for (size_t i = 0; i < cycle.changes.len; i++) {
+		if (cycle.changes.kinds[i] == FR_CHANGE_ADDED ||
+		    cycle.changes.kinds[i] == FR_CHANGE_REMOVED)
+			return false;
+	}
+	return !cycle.must_rescan;
+}
+
+static void act(void)
+{
+	struct fr_plan plan;
+	int error;
+
+	look_for_side_effects();
+	if (uwsgi_instance_is_reloading)
+		return; /* and that takes in what has changed */
+	plan = fr_cycle_plan();
+	uwsgi.need_app = 0; /* see watch_need_app */
+	fr_say_changes(&cycle.changes, fr_door.handover.what, sizeof(fr_door.handover.what));
+	fr_say_action(&plan);
+	error = fr_reload_start(plan.action,
+				&(struct fr_reload_request){
+					.argument = fr_settings.action_argument,
+					.changed = are_all_edits() ? cycle.changes.paths : NULL,
+					.changed_len = cycle.changes.len,
+					.event_ms = cycle.changes_event_ms,
+					.now_ms = fr_door_now_ms(),
+				});
+	if (error)
+		fr_log("%s failed: %s\n", fr_action_name(plan.action), strerror(-error));
+}
+
+/*
+ * How long to wait for more. A generation can be started at once, and once more if there is more to
+ * come, so a single save is not made to wait; but of a checkout, a search and replace, only the end
+ * is of interest.
+ */
+static int64_t settle_time(void)
+{
+	if (fr_door.no_swap || fr_settings.settle_text)
+		return fr_settings.settle_ms;
+	if (fr_batch_len(cycle.batch) >= FR_STORM_FILES)
+		return FR_STORM_SETTLE_MS;
+	return fr_reload_is_running(NULL) ? fr_settings.settle_ms : 0;
+}
+
+/* Takes the batch up when it is ready, goes on with the one that was taken up, and acts on what it
+ * comes to. Returns whether there is more to do at once. */
+static bool decide(int64_t now)
+{
+	struct fr_batch_item *items;
+	int64_t deadline;
+	size_t len;
+
+	fr_batch_set_settle(cycle.batch, settle_time());
+	deadline = fr_batch_deadline_ms(cycle.batch);
+	if (!fr_changes_is_open(&cycle.changes)) {
+		if (deadline < 0 || deadline > now || fr_reload_must_wait(now))
+			return false;
+		cycle.changes_event_ms = fr_batch_first_ms(cycle.batch);
+		len = fr_batch_take(cycle.batch, &items, &cycle.must_rescan);
+		if (fr_changes_begin(&cycle.changes, items, len) < 0) {
+			fr_watcher_rescan(fr_door.watcher); /* no memory: what it was comes again */
+			return false;
+		}
+	}
+	if (fr_changes_step(&cycle.changes, fr_door.watcher))
+		return true;
+	if (cycle.changes.len > 0)
+		act();
+	else {
+		fr_reload_release(now);
+		fr_say_unchanged(&cycle.changes);
+	}
+	fr_changes_clear(&cycle.changes);
+	if (cycle.must_rescan)
+		fr_watcher_rescan(fr_door.watcher);
+	return cycle.must_rescan;
+}
+
+/* When to look again, if nothing wakes us before. */
+static int64_t next_wake(int64_t now, bool has_more, int64_t reload_wake_ms)
+{
+	bool is_ending = uwsgi_instance_is_reloading || uwsgi_instance_is_dying;
+	int64_t deadline =
+		is_ending || fr_reload_must_wait(now) ? -1 : fr_batch_deadline_ms(cycle.batch);
+
+	if (has_more)
+		return 0;
+	if (fr_changes_is_open(&cycle.changes) && !is_ending)
+		return 0;
+	if (deadline >= 0 && deadline < now)
+		deadline = now;
+	if (reload_wake_ms >= 0 && (deadline < 0 || reload_wake_ms < deadline))
+		return reload_wake_ms;
+	return deadline;
+}
+
+/* Somebody writes faster than can be read, and there is always more: that does not hold back what
+ * has been noted. */
+static bool is_overdue(int64_t now)
+{
+	return fr_batch_len(cycle.batch) > 0 &&
+	       now - fr_batch_first_ms(cycle.batch) > 2 * FR_BOUND_MS;
+}
+
+/* Takes note of what has become of a reload. */
+static void finish(enum fr_progress progress, const struct fr_reload_times *times)
+{
+	if (progress == FR_PROGRESS_RUNNING)
+		return;
+	fr_door.handover.what[0] = '\0';
+	if (progress == FR_PROGRESS_FAILED) {
+		fr_say_failure();
+		return;
+	}
+	fr_door.handover.reloads++;
+	fr_say_outcome(times);
+	look_for_side_effects();
+}
+
+void fr_cycle_turn(void)
+{
+	struct fr_reload_times times;
+	enum fr_progress progress;
+	int64_t now, reload_wake_ms;
+	bool was_reading = fr_door.baseline != NULL, has_more;
+	unsigned reasons = fr_wake_collect();
+
+	watch_baseline();
+	fr_say_baseline(was_reading);
+	fr_wake_follow();
+	fr_wake_follow_other(FR_WAKE_BASELINE,
+			     fr_door.baseline ? fr_baseline_pid(fr_door.baseline) : 0);
+	watch_need_app();
+	watch_first_load();
+
+	has_more = fr_watcher_step(fr_door.watcher);
+	now = fr_door_now_ms();
+	if ((!has_more || is_overdue(now)) && !uwsgi_instance_is_reloading &&
+	    !uwsgi_instance_is_dying)
+		has_more = decide(now);
+	progress = fr_reload_step(now, reasons & FR_WAKE_WORKER, &times, &reload_wake_ms);
+	finish(progress, &times);
+	fr_wake_at(next_wake(now, has_more, reload_wake_ms));
+}

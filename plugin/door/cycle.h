@@ -1,0 +1,26 @@
+/*
+ * cycle: one turn of the master's loop: collect what woke it, step what is under way, decide, act,
+ * and say what came of it.
+ *
+ * Everything in a turn is bounded, and nothing blocks.
+ */
+#ifndef FR_CYCLE_H
+#define FR_CYCLE_H
+
+#include "decide/plan.h"
+#include "watch/source.h"
+
+/* Before anything is watched. 0 or -ENOMEM. */
+int fr_cycle_open(void);
+
+/* A counted file may have changed: path is absolute, borrowed; hint is one of WRITING, WRITTEN,
+ * ATTRIB, GONE. */
+void fr_cycle_note(const char *path, enum fr_hint hint);
+
+/* What the changes that are being looked at would do; with none, what a change does. */
+struct fr_plan fr_cycle_plan(void);
+
+/* One turn, at least once a second. Only while the watcher is there and the loop has begun. */
+void fr_cycle_turn(void);
+
+#endif

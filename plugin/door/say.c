@@ -1,0 +1,161 @@
+/*
+ * say: the lines in the log, and the page for browsers. See say.h.
+ */
+#include <uwsgi.h>
+
+#include "decide/batch.h"
+#include "decide/plan.h"
+#include "door/door.h"
+#include "door/say.h"
+#include "door/settings.h"
+#include "reload/broken.h"
+#include "reload/generation.h"
+#include "reload/nursery.h"
+#include "reload/reload.h"
+#include "reload/slots.h"
+#include "report/page.h"
+#include "report/sentence.h"
+#include "report/traceback.h"
+#include "watch/changes.h"
+#include "watch/watcher.h"
+
+extern struct uwsgi_server uwsgi;
+
+#define FR_SHOWN_CHANGES 2 /* named in the log line; the others are counted */
+
+void fr_say_hello(const struct fr_plan *plan)
+{
+	fr_log("watching %zu folders, in which %zu files count; a change does: %s (%s)\n",
+	       fr_watcher_folders(fr_door.watcher), fr_watcher_files(fr_door.watcher),
+	       fr_action_name(plan->action), plan->reason);
+	if (plan->action == FR_ACTION_RELOAD && uwsgi.max_fd > 1048576)
+		fr_verbose("the limit of open files is very high (%lu): uWSGI would close them all "
+			   "one by one at each reload; that is cut short\n",
+			   (unsigned long)uwsgi.max_fd);
+}
+
+void fr_say_baseline(bool was_reading)
+{
+	static bool is_said;
+
+	if (is_said || fr_door.baseline)
+		return;
+	is_said = true;
+	fr_verbose("baseline of %zu files is known%s\n", fr_watcher_files(fr_door.watcher),
+		   was_reading ? "" : " already");
+}
+
+void fr_say_changes(const struct fr_changes *changes, char *text, size_t text_size)
+{
+	const char *shown[FR_SHOWN_CHANGES], *words[FR_SHOWN_CHANGES];
+	size_t i;
+
+	for (i = 0; i < FR_SHOWN_CHANGES && i < changes->len; i++) {
+		shown[i] = fr_watcher_relative(fr_door.watcher, changes->paths[i]);
+		words[i] = fr_change_word(changes->kinds[i]);
+	}
+	fr_sentence_changes(shown, words, i, changes->len, text, text_size);
+}
+
+void fr_say_action(const struct fr_plan *plan)
+{
+	fr_log("%s: %s%s%s (%s)\n", fr_door.handover.what, fr_action_name(plan->action),
+	       plan->action == FR_ACTION_TOUCH ? ":" : "",
+	       plan->action == FR_ACTION_TOUCH ? fr_settings.action_argument : "", plan->reason);
+}
+
+void fr_say_unchanged(const struct fr_changes *changes)
+{
+	char text[1024];
+
+	if (changes->items_len == 1)
+		fr_verbose("%s was written to and has not changed\n",
+			   fr_sentence_path(
+				   fr_watcher_relative(fr_door.watcher, changes->items[0].path),
+				   text, sizeof(text)));
+	else
+		fr_verbose("%zu files were written to and have not changed\n", changes->items_len);
+}
+
+static bool is_own_file(void *ctx, const char *file, size_t file_len)
+{
+	char path[PATH_MAX];
+
+	(void)ctx;
+	if (file_len >= sizeof(path))
+		return false;
+	memcpy(path, file, file_len);
+	path[file_len] = '\0';
+	return fr_watcher_relative(fr_door.watcher, path) != path;
+}
+
+/* "pages/views.py, line 3: SyntaxError: invalid syntax", or "" */
+static char *name_culprit(const char *output, char *text, size_t text_size)
+{
+	char file[PATH_MAX], error[512], shown_file[256], shown_error[512];
+	struct fr_traceback traceback;
+
+	text[0] = '\0';
+	if (!fr_traceback_find(output, is_own_file, NULL, &traceback) || !traceback.error_len)
+		return text;
+	snprintf(file, sizeof(file), "%.*s", (int)traceback.file_len, traceback.file);
+	snprintf(error, sizeof(error), "%.*s", (int)traceback.error_len, traceback.error);
+	fr_sentence_path(error, shown_error, sizeof(shown_error));
+	fr_sentence_path(fr_watcher_relative(fr_door.watcher, file), shown_file,
+			 sizeof(shown_file));
+	if (traceback.file_len > 0)
+		snprintf(text, text_size, "%s, line %ld: %s", shown_file, traceback.line,
+			 shown_error);
+	else
+		snprintf(text, text_size, "%s", shown_error);
+	return text;
+}
+
+static void show_page(const char *headline)
+{
+	static char html[FR_BROKEN_MAX_BYTES];
+
+	fr_broken_show(html,
+		       fr_page_write(headline, fr_generation_failure_output(), html, sizeof(html)));
+}
+
+void fr_say_failure(void)
+{
+	char culprit[1024];
+
+	name_culprit(fr_generation_failure_output(), culprit, sizeof(culprit));
+	show_page(culprit[0] ? culprit : fr_generation_failure());
+	fr_log("not reloaded: %s%s%s%s; the last good code goes on serving, and the next save is "
+	       "tried\n",
+	       fr_generation_failure(), culprit[0] ? " (" : "", culprit, culprit[0] ? ")" : "");
+}
+
+void fr_say_outcome(const struct fr_reload_times *times)
+{
+	const char *note = fr_slots_have_app()
+				   ? ""
+				   : ", but the application did not load: its traceback is "
+				     "above, and the next save is awaited";
+
+	fr_broken_hide();
+	if (times->is_swap) {
+		char resumed[64] = "from the beginning";
+
+		if (fr_generation_resumed_at() > 0)
+			snprintf(resumed, sizeof(resumed), "from behind the first %zu files",
+				 fr_generation_resumed_at());
+		fr_log("reloaded in %lld ms%s (%lld to settle, %lld to load, %s)\n",
+		       (long long)(times->done_ms - times->event_ms), note,
+		       (long long)(times->decided_ms - times->event_ms),
+		       (long long)(times->done_ms - times->decided_ms), resumed);
+		if (fr_nursery_reason()[0])
+			fr_verbose("no short cut: %s\n", fr_nursery_reason());
+		return;
+	}
+	fr_log("reloaded in %lld ms%s (%lld to settle, %lld for the old workers to leave, %lld to "
+	       "load)\n",
+	       (long long)(times->done_ms - times->event_ms), note,
+	       (long long)(times->decided_ms - times->event_ms),
+	       (long long)(times->gone_ms - times->decided_ms),
+	       (long long)(times->done_ms - times->gone_ms));
+}

@@ -1,0 +1,37 @@
+/*
+ * say: the lines that a turn of the master leaves in the log, and the page that browsers get while
+ * the new code does not load.
+ *
+ * It tells what the others know, and changes nothing of it. How paths, tracebacks and pages are
+ * written is report's business.
+ */
+#ifndef FR_SAY_H
+#define FR_SAY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct fr_changes;
+struct fr_plan;
+struct fr_reload_times;
+
+/* What is watched, and what a change does; when the master's loop begins. */
+void fr_say_hello(const struct fr_plan *plan);
+
+/* Once, when the contents of all files are known. was_reading: they were not in the turn before. */
+void fr_say_baseline(bool was_reading);
+
+/* Writes what changed into text: "a.py changed and 11 more". Says nothing yet. */
+void fr_say_changes(const struct fr_changes *changes, char *text, size_t text_size);
+
+/* What is done about the changes that fr_door.handover names. */
+void fr_say_action(const struct fr_plan *plan);
+
+/* Files were written to, and none has changed. */
+void fr_say_unchanged(const struct fr_changes *changes);
+
+/* What has become of a reload. */
+void fr_say_outcome(const struct fr_reload_times *times);
+void fr_say_failure(void);
+
+#endif

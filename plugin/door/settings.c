@@ -1,0 +1,256 @@
+/*
+ * settings: the options, read and checked. See settings.h.
+ *
+ * All of this runs once, before anything is watched or forked.
+ */
+#include <uwsgi.h>
+
+#include "decide/config.h"
+#include "decide/rules.h"
+#include "door/door.h"
+#include "door/settings.h"
+#include "report/sentence.h"
+#include "watch/explain.h"
+
+extern struct uwsgi_server uwsgi;
+
+#define FR_DEFAULT_SETTLE_MS 10
+#define FR_DEFAULT_SNAPSHOTS "3"
+#define FR_DEFAULT_MERCY_S   "5"
+#define FR_DEFAULT_TIMEOUT_S "60"
+
+struct fr_settings fr_settings;
+
+/* ---- the table ---- */
+
+static void opt_pattern(char *option, char *value, void *kind)
+{
+	(void)option;
+	uwsgi_string_new_list(&fr_settings.patterns, value)->custom = (uint64_t)(uintptr_t)kind;
+}
+
+/* The answer is for whoever asks; later, standard output may be a log file. */
+static void opt_dry_run(char *option, char *value, void *unused)
+{
+	(void)option;
+	(void)unused;
+	fr_settings.dry_run = value;
+	fr_settings.dry_run_fd = fcntl(1, F_DUPFD_CLOEXEC, 3);
+}
+
+struct uwsgi_option fr_settings_options[] = {
+	{"fastreload-dir", required_argument, 0,
+	 "reload when a source file in this folder, or in one below it, changes (repeatable)",
+	 uwsgi_opt_add_string_list, &fr_settings.dirs, 0},
+	{"fastreload-include", required_argument, 0,
+	 "count files that match this gitignore-style pattern, too (repeatable)", opt_pattern,
+	 (void *)FR_RULE_INCLUDE, 0},
+	{"fastreload-exclude", required_argument, 0,
+	 "do not count files that match this gitignore-style pattern (repeatable)", opt_pattern,
+	 (void *)FR_RULE_EXCLUDE, 0},
+	{"fastreload-action", required_argument, 0,
+	 "what a change does: auto (default), swap, reload, workers, chain or touch:FILE",
+	 uwsgi_opt_set_str, &fr_settings.action_text, 0},
+	{"fastreload-settle", required_argument, 0,
+	 "milliseconds of quiet before acting on a change (default 10)", uwsgi_opt_set_str,
+	 &fr_settings.settle_text, 0},
+	{"fastreload-mercy", required_argument, 0,
+	 "seconds that old workers have to finish their requests (default " FR_DEFAULT_MERCY_S ")",
+	 uwsgi_opt_set_str, &fr_settings.mercy_text, 0},
+	{"fastreload-timeout", required_argument, 0,
+	 "seconds that new workers have to load the application (default " FR_DEFAULT_TIMEOUT_S ")",
+	 uwsgi_opt_set_str, &fr_settings.timeout_text, 0},
+	{"fastreload-snapshots", required_argument, 0,
+	 "how many copies of the half-loaded application may wait, each just before a module that "
+	 "was edited (default " FR_DEFAULT_SNAPSHOTS ", 0: none)",
+	 uwsgi_opt_set_str, &fr_settings.snapshots_text, 0},
+	{"fastreload-broken", required_argument, 0,
+	 "what browsers get while the new code does not load: old (default), the last good code's "
+	 "pages, or page, one that shows the traceback",
+	 uwsgi_opt_set_str, &fr_settings.broken_text, 0},
+	{"fastreload-verbose", no_argument, 0, "log what was looked at and found unchanged, too",
+	 uwsgi_opt_true, &fr_settings.is_verbose, 0},
+	{"fastreload-dry-run", required_argument, 0,
+	 "say whether a change of this path would count, and by which rule, and exit", opt_dry_run,
+	 NULL, 0},
+	UWSGI_END_OF_OPTIONS};
+
+/* ---- reading ---- */
+
+void fr_settings_refuse(const char *option, const char *value, const char *reason)
+{
+	char text[1024];
+
+	uwsgi_log("[fastreload] --%s: \"%s\" %s\n", option,
+		  fr_sentence_path(value, text, sizeof(text)), reason);
+	exit(1);
+}
+
+static void read_rules(void)
+{
+	struct uwsgi_string_list *usl;
+	const char *reason;
+
+	if (fr_rules_new(&fr_settings.rules) < 0)
+		fr_door_out_of_memory();
+	uwsgi_foreach(usl, fr_settings.patterns)
+	{
+		enum fr_rule_kind kind = (enum fr_rule_kind)usl->custom;
+
+		if (fr_rules_add(fr_settings.rules, kind, usl->value, &reason) < 0)
+			fr_settings_refuse(kind == FR_RULE_INCLUDE ? "fastreload-include"
+								   : "fastreload-exclude",
+					   usl->value, reason);
+	}
+}
+
+static void read_action(void)
+{
+	const char *text = fr_settings.action_text;
+	char reason[256];
+
+	if (text && fr_config_parse_action(text, &fr_settings.action, &fr_settings.action_argument,
+					   reason, sizeof(reason)) < 0)
+		fr_settings_refuse("fastreload-action", text, reason);
+	if ((fr_settings.action == FR_ACTION_WORKERS || fr_settings.action == FR_ACTION_CHAIN) &&
+	    !uwsgi.lazy_apps && !uwsgi.lazy)
+		fr_settings_refuse(
+			"fastreload-action", text,
+			"needs lazy-apps: without it the workers come back with the code that the "
+			"master loaded; add \"lazy-apps = true\", or use \"auto\"");
+}
+
+static void read_settle(void)
+{
+	const char *text = fr_settings.settle_text;
+	char reason[256];
+
+	fr_settings.settle_ms = FR_DEFAULT_SETTLE_MS;
+	if (text &&
+	    fr_config_parse_settle(text, &fr_settings.settle_ms, reason, sizeof(reason)) < 0)
+		fr_settings_refuse("fastreload-settle", text, reason);
+}
+
+static void read_snapshots(void)
+{
+	const char *text =
+		fr_settings.snapshots_text ? fr_settings.snapshots_text : FR_DEFAULT_SNAPSHOTS;
+	char reason[256];
+
+	if (fr_config_parse_snapshots(text, &fr_settings.snapshots, reason, sizeof(reason)) < 0)
+		fr_settings_refuse("fastreload-snapshots", text, reason);
+}
+
+static void read_broken(void)
+{
+	const char *text = fr_settings.broken_text;
+
+	fr_settings.has_broken_page = text && strcmp(text, "page") == 0;
+	if (text && !fr_settings.has_broken_page && strcmp(text, "old") != 0)
+		fr_settings_refuse("fastreload-broken", text, "is unknown; there are old and page");
+}
+
+static void read_seconds(const char *option, const char *text, const char *by_default,
+			 int64_t *ret_ms)
+{
+	const char *value = text ? text : by_default;
+	char reason[256];
+
+	if (fr_config_parse_seconds(value, ret_ms, reason, sizeof(reason)) < 0)
+		fr_settings_refuse(option, value, reason);
+}
+
+/* A file of the configuration as the option names it, which may be "name:section": its absolute
+ * path (the caller frees it), or NULL. */
+static char *resolve_own_file(const char *value)
+{
+	char path[PATH_MAX], *colon;
+
+	snprintf(path, sizeof(path), "%s%s%s", value[0] == '/' ? "" : uwsgi.cwd,
+		 value[0] == '/' ? "" : "/", value);
+	colon = strrchr(path, ':');
+	if (colon && access(path, F_OK) < 0)
+		*colon = '\0';
+	return realpath(path, NULL);
+}
+
+/* The files that this instance reads its configuration from. */
+static void find_own_files(void)
+{
+	static const char *const kinds[] = {"ini", "yaml", "yml", "json", "xml", "config"};
+
+	fr_settings.own_files =
+		calloc((size_t)uwsgi.exported_opts_cnt + 1, sizeof(*fr_settings.own_files));
+	for (int i = 0; fr_settings.own_files && i < uwsgi.exported_opts_cnt; i++) {
+		const struct uwsgi_opt *option = uwsgi.exported_opts[i];
+		char *path;
+
+		for (size_t kind = 0; kind < sizeof(kinds) / sizeof(*kinds); kind++) {
+			if (!option->value || strcmp(option->key, kinds[kind]) != 0)
+				continue;
+			path = resolve_own_file(option->value);
+			if (path)
+				fr_settings.own_files[fr_settings.own_files_len++] = path;
+		}
+	}
+}
+
+__attribute__((noreturn)) static void dry_run(void)
+{
+	struct uwsgi_string_list *usl;
+	char path[PATH_MAX], reason[256];
+	FILE *out = fdopen(fr_settings.dry_run_fd, "w");
+	char *root;
+
+	if (!out)
+		fr_door_out_of_memory();
+	fr_explain_absolute(fr_settings.dry_run, path, sizeof(path));
+	uwsgi_foreach(usl, fr_settings.dirs)
+	{
+		if (fr_config_resolve_folder(usl->value, &root, reason, sizeof(reason)) < 0)
+			fr_settings_refuse("fastreload-dir", usl->value, reason);
+		if (fr_explain_path(fr_settings.rules, root, path, out)) {
+			fclose(out);
+			exit(0);
+		}
+		free(root);
+	}
+	fprintf(out, "%s: does not count: it is in no --fastreload-dir\n", path);
+	fclose(out);
+	exit(0);
+}
+
+/* Has anything been asked for that makes no sense without a folder? */
+static bool has_any_option(void)
+{
+	return fr_settings.patterns || fr_settings.action_text || fr_settings.settle_text ||
+	       fr_settings.mercy_text || fr_settings.timeout_text || fr_settings.snapshots_text ||
+	       fr_settings.broken_text || fr_settings.dry_run;
+}
+
+bool fr_settings_read(void)
+{
+	if (!fr_settings.dirs) {
+		if (has_any_option())
+			fr_settings_refuse("fastreload-dir", "",
+					   "is missing; name the folder to watch, as in \".\"");
+		return false;
+	}
+	read_rules();
+	read_action();
+	read_settle();
+	read_snapshots();
+	read_broken();
+	read_seconds("fastreload-mercy", fr_settings.mercy_text, FR_DEFAULT_MERCY_S,
+		     &fr_settings.mercy_ms);
+	read_seconds("fastreload-timeout", fr_settings.timeout_text, FR_DEFAULT_TIMEOUT_S,
+		     &fr_settings.timeout_ms);
+	if (fr_settings.dry_run)
+		dry_run();
+	if (!uwsgi.master_process)
+		fr_settings_refuse(
+			"fastreload-dir", fr_settings.dirs->value,
+			"needs the master process, which does the watching; add \"master = true\"");
+	find_own_files();
+	return true;
+}

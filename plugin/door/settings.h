@@ -1,0 +1,56 @@
+/*
+ * settings: the plugin's options: their table, what they say, and what is understood of it.
+ *
+ * A new option is a field of struct fr_settings, a line of the table in settings.c, and the place
+ * there that reads its value. How a value is written is decide/config's business; what follows from
+ * it is everybody else's.
+ */
+#ifndef FR_SETTINGS_H
+#define FR_SETTINGS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "decide/plan.h"
+
+struct fr_rules;
+struct uwsgi_option;
+struct uwsgi_string_list;
+
+struct fr_settings {
+	/* As the options say; NULL: not given. uWSGI owns the texts, and writes the lists. */
+	struct uwsgi_string_list *dirs;
+	struct uwsgi_string_list *patterns; /* custom: enum fr_rule_kind */
+	char *action_text, *settle_text, *mercy_text, *timeout_text, *snapshots_text, *broken_text,
+		*dry_run;
+	int is_verbose;
+	int dry_run_fd;
+
+	/* As they were understood, by fr_settings_read. */
+	struct fr_rules *rules;
+	enum fr_action action;
+	const char *action_argument; /* what the action has after the colon, or NULL */
+	int64_t settle_ms, mercy_ms, timeout_ms;
+	int snapshots;
+	bool has_broken_page;   /* browsers are shown the traceback while the code is broken */
+	const char **own_files; /* absolute paths of the instance's own configuration */
+	size_t own_files_len;
+};
+
+extern struct fr_settings fr_settings;
+
+/* For struct uwsgi_plugin: ends with UWSGI_END_OF_OPTIONS. */
+extern struct uwsgi_option fr_settings_options[];
+
+/*
+ * Understands what the options say, once all of them are known (init). Returns whether there is
+ * anything to watch. Ends the process with one line where a value is wrong, and after a dry run.
+ */
+bool fr_settings_read(void);
+
+/* Bad input ends the start with one line: "--option: "value" reason". Never called later. */
+__attribute__((noreturn)) void fr_settings_refuse(const char *option, const char *value,
+						  const char *reason);
+
+#endif

@@ -1,0 +1,197 @@
+/*
+ * start: what is set up once. See start.h.
+ */
+#include <uwsgi.h>
+
+#include "decide/config.h"
+#include "decide/rules.h"
+#include "door/cycle.h"
+#include "door/door.h"
+#include "door/settings.h"
+#include "door/start.h"
+#include "reload/generation.h"
+#include "reload/nursery.h"
+#include "reload/reload.h"
+#include "report/sentence.h"
+#include "watch/baseline.h"
+#include "watch/bytecode.h"
+#include "watch/explain.h"
+#include "watch/uses.h"
+#include "watch/watcher.h"
+
+extern struct uwsgi_server uwsgi;
+
+/* ---- what the watcher says ---- */
+
+static void take_note(void *ctx, const char *path, enum fr_hint hint)
+{
+	(void)ctx;
+	fr_cycle_note(path, hint);
+}
+
+static void take_trouble(void *ctx, const char *path, int error)
+{
+	static int last_trouble; /* the last error said, so as not to say it a thousand times */
+	char text[1024], reason[512];
+
+	(void)ctx;
+	if (error != -EACCES && (error == last_trouble || !fr_door.is_in_loop))
+		return; /* a limit: one line is enough, and at the start arm() says it */
+	last_trouble = error;
+	fr_watcher_explain(fr_door.watcher, &fr_inotify_ops, error, reason, sizeof(reason));
+	fr_log("\"%s\" is not watched: %s\n", fr_sentence_path(path, text, sizeof(text)), reason);
+}
+
+static void take_loss(void *ctx, const struct fr_source_ops *ops)
+{
+	(void)ctx;
+	(void)ops;
+	fr_log("the kernel dropped events (fs.inotify.max_queued_events): comparing all folders "
+	       "with what was there\n");
+}
+
+static void take_failure(void *ctx, const struct fr_source_ops *ops, int error)
+{
+	(void)ctx;
+	fr_log("%s sees nothing any more: %s\n", ops->name, strerror(-error));
+}
+
+static const struct fr_watcher_hooks watcher_hooks = {
+	.note = take_note,
+	.trouble = take_trouble,
+	.lost = take_loss,
+	.failed = take_failure,
+};
+
+/* ---- the watch ---- */
+
+static int add_folders(void)
+{
+	struct uwsgi_string_list *usl;
+	char reason[256];
+	char *path;
+	int error = 0;
+
+	uwsgi_foreach(usl, fr_settings.dirs)
+	{
+		if (fr_config_resolve_folder(usl->value, &path, reason, sizeof(reason)) < 0) {
+			if (!uwsgi.is_a_reload)
+				fr_settings_refuse("fastreload-dir", usl->value, reason);
+			/* It was there when uWSGI started; to be without it is no reason to end
+			 * what runs. */
+			path = uwsgi_malloc(PATH_MAX);
+			fr_explain_absolute(usl->value, path, PATH_MAX);
+			fr_log("\"%s\" %s; it is awaited\n", usl->value, reason);
+		}
+		if (!error)
+			error = fr_watcher_add_root(fr_door.watcher, path, &fr_inotify_ops);
+		free(path);
+	}
+	return error;
+}
+
+/* A limit of the system leaves part of the tree unwatched, and that is no start; a folder without
+ * permission was named, and the rest is watched. */
+static void arm(void)
+{
+	char reason[512];
+	int error = fr_watcher_new(fr_settings.rules, &watcher_hooks, NULL, &fr_door.watcher);
+
+	if (!error)
+		error = add_folders();
+	if (!error)
+		error = fr_watcher_arm(fr_door.watcher);
+	if (!error || error == -EACCES)
+		return;
+	fr_watcher_explain(fr_door.watcher, &fr_inotify_ops, error, reason, sizeof(reason));
+	uwsgi_log("[fastreload] --fastreload-dir: %s cannot be watched: %s\n",
+		  fr_door.watcher ? "some folders" : "the folders", reason);
+	if (!uwsgi.is_a_reload)
+		exit(1);
+}
+
+/* The files as they are now are what the application is about to load. */
+static void note_baseline(void)
+{
+	struct fr_tree *tree = fr_watcher_tree(fr_door.watcher);
+	int fd;
+
+	fr_bytecode_drop_recent(tree);
+	if (fr_handover_take(&fr_door.handover, &fd) > 0) {
+		(void)fr_baseline_load(tree, fd);
+		close(fd);
+		if (fr_door.handover.what[0])
+			fr_reload_resume(&fr_door.handover.times);
+	}
+	if (fr_baseline_start(tree, &fr_door.baseline) < 0)
+		fr_log("contents cannot be compared: a save that changes nothing will reload\n");
+	fr_watcher_use_baseline(fr_door.watcher, fr_door.baseline);
+}
+
+void fr_start_watching(void)
+{
+	int fds[FR_WATCHER_MAX_FDS];
+
+	arm();
+	if (!fr_door.watcher)
+		return; /* a limit was reached since uWSGI started: it goes on without us */
+	/* After a reload uWSGI closes what it does not know, a little later (core/setup_utils.c,
+	 * uwsgi_setup_inherited_sockets). */
+	for (size_t i = 0, len = fr_watcher_fds(fr_door.watcher, fds); i < len; i++)
+		uwsgi_add_safe_fd(fds[i]);
+	note_baseline();
+}
+
+/* ---- generations ---- */
+
+/* What a loader asks of the rules. */
+static bool is_in_watched_folder(void *ctx, const char *path)
+{
+	(void)ctx;
+	return fr_watcher_relative(fr_door.watcher, path) != path;
+}
+
+/* What some rule leaves out comes and goes without meaning; what no rule knows may be the
+ * application's data. */
+static bool is_noise(void *ctx, const char *path)
+{
+	const char *relative = fr_watcher_relative(fr_door.watcher, path);
+	struct fr_verdict verdict;
+
+	(void)ctx;
+	fr_rules_judge_file(fr_settings.rules, relative, &verdict);
+	return !verdict.counts && verdict.pattern;
+}
+
+static const struct fr_uses_hooks uses_hooks = {
+	.is_watched = is_in_watched_folder,
+	.is_noise = is_noise,
+};
+
+void fr_start_generations(void)
+{
+	const char *refusal;
+
+	fr_door.is_workers_safe = true;
+	fr_door.no_swap =
+		fr_door.handover.no_swap[0] ? fr_door.handover.no_swap : fr_generation_refusal();
+	if (fr_settings.action != FR_ACTION_AUTO && fr_settings.action != FR_ACTION_SWAP)
+		fr_door.no_swap = "as --fastreload-action says";
+	if (fr_settings.action == FR_ACTION_SWAP && fr_door.no_swap &&
+	    !fr_door.handover.no_swap[0]) {
+		uwsgi_log(
+			"[fastreload] --fastreload-action: \"swap\" is not possible here: %s; use "
+			"\"auto\"\n",
+			fr_door.no_swap);
+		exit(1);
+	}
+	if (fr_door.no_swap)
+		return;
+	if (fr_generation_prepare(fr_settings.mercy_ms, fr_settings.timeout_ms) < 0)
+		fr_door_out_of_memory();
+	refusal = fr_nursery_refusal();
+	if (refusal)
+		fr_verbose("each worker loads the application itself: %s\n", refusal);
+	else
+		fr_generation_use_nursery(fr_settings.snapshots, &uses_hooks, NULL);
+}
