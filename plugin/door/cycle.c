@@ -8,9 +8,10 @@
 #include "door/door.h"
 #include "door/say.h"
 #include "door/settings.h"
-#include "reload/generation.h"
+#include "reload/eligible.h"
 #include "reload/reload.h"
 #include "reload/slots.h"
+#include "reload/spare.h"
 #include "reload/wake.h"
 #include "watch/baseline.h"
 #include "watch/changes.h"
@@ -116,14 +117,14 @@ static void watch_baseline(void)
  */
 static void look_for_side_effects(void)
 {
-	const char *side_effect = fr_door.no_swap ? NULL : fr_generation_side_effect();
+	const char *side_effect = fr_door.no_swap ? NULL : fr_eligible_side_effect();
 	int64_t now = fr_door_now_ms();
 
 	if (!side_effect)
 		return;
 	fr_door.no_swap = side_effect;
 	fr_door.is_workers_safe = false;
-	if (fr_generation_was_lazy()) {
+	if (fr_spare_was_lazy()) {
 		fr_log("%s: a change does a full reload from now on\n", side_effect);
 		return;
 	}

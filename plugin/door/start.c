@@ -9,6 +9,7 @@
 #include "door/door.h"
 #include "door/settings.h"
 #include "door/start.h"
+#include "reload/eligible.h"
 #include "reload/generation.h"
 #include "reload/nursery.h"
 #include "reload/reload.h"
@@ -174,7 +175,7 @@ void fr_start_generations(void)
 
 	fr_door.is_workers_safe = true;
 	fr_door.no_swap =
-		fr_door.handover.no_swap[0] ? fr_door.handover.no_swap : fr_generation_refusal();
+		fr_door.handover.no_swap[0] ? fr_door.handover.no_swap : fr_eligible_refusal();
 	if (fr_settings.action != FR_ACTION_AUTO && fr_settings.action != FR_ACTION_SWAP)
 		fr_door.no_swap = "as --fastreload-action says";
 	if (fr_settings.action == FR_ACTION_SWAP && fr_door.no_swap &&
