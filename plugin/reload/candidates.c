@@ -22,6 +22,8 @@ static struct {
 	bool must_start;  /* candidates are wanted, and wait for slots to become free */
 	bool was_loaded;  /* all candidates were, in the last turn */
 	int retries;
+	int output_wid; /* the slot with the output of all, if one loader loads; 0: each has its own
+			 */
 	int failed_wid; /* whose output explains the failure; 0: none */
 	char failure[128];
 } candidates;
@@ -81,8 +83,10 @@ static bool let_nursery_load(const int *wids, int64_t now_ms)
 						.is_unborn = true};
 	}
 	fr_output_begin(wids[0]);
-	if (fr_nursery_start(&order) == 0)
+	if (fr_nursery_start(&order) == 0) {
+		candidates.output_wid = wids[0];
 		return true;
+	}
 	for (int i = 0; i < fr_roster.wanted; i++)
 		fr_roster.slots[wids[i]].state = FR_ROSTER_FREE;
 	return false;
@@ -97,6 +101,7 @@ static void spawn_candidates(int64_t now_ms)
 		return;
 	candidates.must_start = false;
 	candidates.was_loaded = false;
+	candidates.output_wid = 0;
 	for (int wid = 1; len < fr_roster.wanted && wid <= uwsgi.numproc; wid++) {
 		if (fr_roster.slots[wid].state != FR_ROSTER_FREE)
 			continue;
@@ -198,11 +203,17 @@ static void describe_death(int status)
 			 "a new worker exited with code %d while it loaded", WEXITSTATUS(status));
 }
 
+/* The candidate in the slot has failed, whatever it printed. */
+static void note_failed(int wid)
+{
+	candidates.failed_wid = candidates.output_wid ? candidates.output_wid : wid;
+}
+
 /* A candidate has died. Returns whether that is the code's fault, and the end of the attempt. */
 static bool fail(int64_t now_ms, int died_wid, int status)
 {
-	candidates.failed_wid = died_wid;
-	doom_candidates(died_wid);
+	note_failed(died_wid);
+	doom_candidates(candidates.failed_wid);
 	if ((status < 0 || (WIFSIGNALED(status) &&
 			    (WTERMSIG(status) == SIGKILL || WTERMSIG(status) == SIGTERM))) &&
 	    candidates.retries++ < FR_CANDIDATES_RETRIES) {
@@ -217,20 +228,14 @@ static bool fail(int64_t now_ms, int died_wid, int status)
 
 static bool fail_by_nursery(int64_t now_ms, bool has_no_app, int status)
 {
-	for (int wid = 1; wid <= uwsgi.numproc; wid++) {
-		if (fr_roster.slots[wid].state == FR_ROSTER_LOADING) {
-			candidates.failed_wid = wid;
-			break;
-		}
+	if (!has_no_app) {
+		describe_death(status);
+		return fail(now_ms, candidates.output_wid, status);
 	}
-	if (has_no_app) {
-		snprintf(candidates.failure, sizeof(candidates.failure),
-			 "the application did not load");
-		doom_candidates(candidates.failed_wid);
-		return true;
-	}
-	describe_death(status);
-	return fail(now_ms, candidates.failed_wid, status);
+	snprintf(candidates.failure, sizeof(candidates.failure), "the application did not load");
+	note_failed(candidates.output_wid);
+	doom_candidates(candidates.failed_wid);
+	return true;
 }
 
 /* ---- following them ---- */
@@ -280,13 +285,13 @@ static bool has_failed(int64_t now_ms)
 		if (fr_roster.slots[wid].state != FR_ROSTER_LOADING)
 			continue;
 		if (fr_board_get(&slot->is_loaded) && fr_board_get(&slot->apps) < fr_roster.apps) {
-			candidates.failed_wid = wid;
+			note_failed(wid);
 			snprintf(candidates.failure, sizeof(candidates.failure),
 				 "the application did not load");
 			return true;
 		}
 		if (now_ms >= fr_roster.slots[wid].until_ms) {
-			candidates.failed_wid = wid;
+			note_failed(wid);
 			snprintf(candidates.failure, sizeof(candidates.failure),
 				 "the application had not loaded after %lld s "
 				 "(--fastreload-timeout)",

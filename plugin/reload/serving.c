@@ -71,6 +71,7 @@ bool fr_serving_restart_loading(void)
 {
 	bool is_served = false;
 
+	learn_apps(); /* the first ones may have come up, and been asked, within this very turn */
 	for (int wid = 1; wid <= uwsgi.numproc; wid++)
 		is_served |= fr_roster.slots[wid].state == FR_ROSTER_SERVING &&
 			     uwsgi.workers[wid].accepting;
