@@ -54,6 +54,9 @@ struct uwsgi_option fr_settings_options[] = {
 	{"fastreload-settle", required_argument, 0,
 	 "milliseconds of quiet before acting on a change (default 10)", uwsgi_opt_set_str,
 	 &fr_settings.settle_text, 0},
+	{"fastreload-hold", required_argument, 0,
+	 "hold changes back while this file exists, absolute or in a watched folder (repeatable)",
+	 uwsgi_opt_add_string_list, &fr_settings.holds, 0},
 	{"fastreload-mercy", required_argument, 0,
 	 "seconds that old workers have to finish their requests (default " FR_DEFAULT_MERCY_S ")",
 	 uwsgi_opt_set_str, &fr_settings.mercy_text, 0},
@@ -223,9 +226,9 @@ __attribute__((noreturn)) static void dry_run(void)
 /* Has anything been asked for that makes no sense without a folder? */
 static bool has_any_option(void)
 {
-	return fr_settings.patterns || fr_settings.action_text || fr_settings.settle_text ||
-	       fr_settings.mercy_text || fr_settings.timeout_text || fr_settings.snapshots_text ||
-	       fr_settings.broken_text || fr_settings.dry_run;
+	return fr_settings.patterns || fr_settings.holds || fr_settings.action_text ||
+	       fr_settings.settle_text || fr_settings.mercy_text || fr_settings.timeout_text ||
+	       fr_settings.snapshots_text || fr_settings.broken_text || fr_settings.dry_run;
 }
 
 bool fr_settings_read(void)

@@ -22,6 +22,7 @@ struct fr_settings {
 	/* As the options say; NULL: not given. uWSGI owns the texts, and writes the lists. */
 	struct uwsgi_string_list *dirs;
 	struct uwsgi_string_list *patterns; /* custom: enum fr_rule_kind */
+	struct uwsgi_string_list *holds;    /* lock files */
 	char *action_text, *settle_text, *mercy_text, *timeout_text, *snapshots_text, *broken_text,
 		*dry_run;
 	int is_verbose;

@@ -4,6 +4,7 @@
 #include <uwsgi.h>
 
 #include "decide/config.h"
+#include "decide/loop_guard.h"
 #include "decide/rules.h"
 #include "door/cycle.h"
 #include "door/door.h"
@@ -66,6 +67,24 @@ static const struct fr_watcher_hooks watcher_hooks = {
 
 /* ---- the watch ---- */
 
+/* A lock file without a leading "/" is one of each watched folder. */
+static void add_holds(const char *folder)
+{
+	struct uwsgi_string_list *usl;
+	char path[PATH_MAX];
+
+	uwsgi_foreach(usl, fr_settings.holds)
+	{
+		bool is_absolute = usl->value[0] == '/';
+
+		if ((size_t)snprintf(path, sizeof(path), "%s%s%s", is_absolute ? "" : folder,
+				     is_absolute ? "" : "/", usl->value) >= sizeof(path))
+			fr_settings_refuse("fastreload-hold", usl->value, "is too long");
+		if (fr_cycle_hold_for(path) < 0)
+			fr_door_out_of_memory();
+	}
+}
+
 static int add_folders(void)
 {
 	struct uwsgi_string_list *usl;
@@ -86,6 +105,7 @@ static int add_folders(void)
 		}
 		if (!error)
 			error = fr_watcher_add_root(fr_door.watcher, path, &fr_inotify_ops);
+		add_holds(path);
 		free(path);
 	}
 	return error;
@@ -124,6 +144,8 @@ static void note_baseline(void)
 		if (fr_door.handover.what[0])
 			fr_reload_resume(&fr_door.handover.times);
 	}
+	if (!fr_door.handover.what[0]) /* else this is still the load that began before the exec */
+		fr_loop_guard_begin(&fr_door.handover.loop_guard, fr_door_now_ms());
 	if (fr_baseline_start(tree, &fr_door.baseline) < 0)
 		fr_log("contents cannot be compared: a save that changes nothing will reload\n");
 	fr_watcher_use_baseline(fr_door.watcher, fr_door.baseline);

@@ -805,6 +805,14 @@ enum fr_change_kind fr_watcher_verify(struct fr_watcher *watcher, const char *pa
 	return kind;
 }
 
+bool fr_watcher_looks_itself(const struct fr_watcher *watcher, const char *path)
+{
+	const char *rest;
+	const struct fr_node *root = fr_tree_root_of(watcher->tree, path, &rest);
+
+	return !root || !is_looked_at_for_us(watcher, root);
+}
+
 const char *fr_watcher_relative(const struct fr_watcher *watcher, const char *path)
 {
 	const char *rest;

@@ -114,6 +114,10 @@ bool fr_watcher_look(struct fr_watcher *watcher, const char *path);
 enum fr_change_kind fr_watcher_verify(struct fr_watcher *watcher, const char *path,
 				      bool was_written, bool with_hash);
 
+/* Does the watcher look at the disk there itself? If not, a source does, because it may take for
+ * ever. */
+bool fr_watcher_looks_itself(const struct fr_watcher *watcher, const char *path);
+
 /* Writes a sentence about an error of add_root, arm or trouble(): which limit, its value, what
  * would be right. */
 void fr_watcher_explain(const struct fr_watcher *watcher, const struct fr_source_ops *ops,

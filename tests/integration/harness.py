@@ -488,6 +488,18 @@ class Instance(Server):
         """Saves a module that holds nothing but VALUE."""
         self.save(relpath, apps.part(value), how)
 
+    def git(self, *arguments: str, check: bool = True) -> None:
+        """Runs git in the application's folder, apart from the settings of this machine."""
+        settings = ["-c", "user.name=Someone", "-c", "user.email=someone@example.org"]
+        subprocess.run(
+            ["git", *settings, *arguments],
+            cwd=self.app,
+            env={**self.env, "GIT_CONFIG_NOSYSTEM": "1", "GIT_EDITOR": "true"},
+            check=check,
+            capture_output=True,
+            timeout=120,
+        )
+
     def on_disk(self) -> dict[str, str]:
         """Returns what the application has to answer, by looking at the disk."""
         return apps.parts_on_disk(self.app)
