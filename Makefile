@@ -238,10 +238,11 @@ check-valgrind: build/unit/check ## the same under valgrind, in one process
 		--show-leak-kinds=definite,indirect --errors-for-leak-kinds=definite,indirect build/unit/check
 
 .PHONY: check-patterns
-ORACLE_ROUNDS ?= 200
-check-patterns: build/unit/pattern_oracle ## compare the patterns with git's (ORACLE_ROUNDS)
+ORACLE_ROUNDS ?= 500
+check-patterns: build/unit/pattern_oracle build/unit/ignore_oracle ## compare patterns and ignore files with git's (ORACLE_ROUNDS, SEED)
 	@$(call need,git)
-	@$(PYTHON) -B tests/unit/compare_gitignore.py $< --rounds $(ORACLE_ROUNDS) $(if $(SEED),--seed $(SEED))
+	@$(PYTHON) -B tests/unit/compare_gitignore.py build/unit/pattern_oracle --rounds $(ORACLE_ROUNDS) $(if $(SEED),--seed $(SEED))
+	@$(PYTHON) -B tests/unit/compare_ignore.py build/unit/ignore_oracle --rounds $(ORACLE_ROUNDS) $(if $(SEED),--seed $(SEED))
 
 # --- integration tests -----------------------------------------------------------------------------------------
 

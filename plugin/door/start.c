@@ -182,7 +182,7 @@ static bool is_noise(void *ctx, const char *path)
 	struct fr_verdict verdict;
 
 	(void)ctx;
-	fr_rules_judge_file(fr_settings.rules, relative, &verdict);
+	fr_rules_judge_file(fr_settings.rules, relative, NULL, &verdict);
 	return !verdict.counts && verdict.pattern;
 }
 

@@ -57,14 +57,14 @@ static void explain_below(const struct fr_rules *rules, const char *root, const 
 		if ((size_t)snprintf(path, sizeof(path), "%s/%s", root, folder) >= sizeof(path))
 			break;
 		fr_scan_facts(-1, path, &facts);
-		fr_rules_judge_folder(rules, folder, &facts, &verdict);
+		fr_rules_judge_folder(rules, folder, &facts, NULL, &verdict);
 		if (!verdict.counts) {
 			print_verdict(out, relative, false, &verdict,
 				      "a folder on its way is left out by ");
 			return;
 		}
 	}
-	fr_rules_judge_file(rules, relative, &verdict);
+	fr_rules_judge_file(rules, relative, NULL, &verdict);
 	print_verdict(out, relative, verdict.counts, &verdict, "");
 }
 

@@ -164,7 +164,7 @@ bool fr_scan_enters(const struct fr_scan *scan, const char *path, const char *re
 	struct fr_verdict verdict;
 
 	fr_scan_facts(AT_FDCWD, path, &facts);
-	fr_rules_judge_folder(scan->rules, relative, &facts, &verdict);
+	fr_rules_judge_folder(scan->rules, relative, &facts, NULL, &verdict);
 	return verdict.counts && !is_root(scan, path);
 }
 
@@ -179,7 +179,7 @@ static void meet_folder(struct fr_scan *scan, const char *name)
 	if (!path || is_root(scan, path))
 		return;
 	fr_scan_facts(dirfd(scan->dir), name, &facts);
-	fr_rules_judge_folder(scan->rules, relative, &facts, &verdict);
+	fr_rules_judge_folder(scan->rules, relative, &facts, NULL, &verdict);
 	if (!verdict.counts) {
 		if (child)
 			scan->hooks->left(scan->ctx, child);
@@ -213,7 +213,7 @@ static void meet_file(struct fr_scan *scan, const char *name)
 
 	if (!path)
 		return;
-	fr_rules_judge_file(scan->rules, relative, &verdict);
+	fr_rules_judge_file(scan->rules, relative, NULL, &verdict);
 	if (!verdict.counts || fr_content_stamp(dirfd(scan->dir), name, false, &stamp) < 0)
 		return;
 	child = fr_tree_child(scan->tree, scan->folder, name, FR_NODE_FILE);

@@ -410,7 +410,7 @@ static void file_event(struct fr_watcher *watcher, struct fr_node *folder, const
 	path = fr_tree_path_in(watcher->tree, folder, name, &relative);
 	if (!path)
 		return;
-	fr_rules_judge_file(watcher->rules, relative, &verdict);
+	fr_rules_judge_file(watcher->rules, relative, NULL, &verdict);
 	if (!verdict.counts)
 		return;
 	/* A file that is moved here is new even if nobody writes to it: "writing" tells that from a
