@@ -124,6 +124,16 @@ static bool is_regex_mark(const char *text)
 	return len == 5 && strncmp(text, "regex", len) == 0 && is_blank(text + len);
 }
 
+/* git takes only spaces off; for a regular expression tabs go, too. */
+static void trim(char *text)
+{
+	size_t len = strlen(text);
+
+	while (len > 0 && strchr(" \t", text[len - 1]))
+		len--;
+	text[len] = '\0';
+}
+
 /* Takes the text, which ends with a '\n', apart; writes NULs into it. */
 static int read_lines(struct reader *reader, char *text, size_t text_len, bool may_be_regex)
 {
@@ -138,6 +148,8 @@ static int read_lines(struct reader *reader, char *text, size_t text_len, bool m
 		*line_end = '\0';
 		if (line_end > text && line_end[-1] == '\r')
 			line_end[-1] = '\0';
+		if (reader->is_regex)
+			trim(text);
 		if (reader->number == 1 && may_be_regex && is_regex_mark(text))
 			reader->is_regex = true;
 		else if (*text != '#' && !is_blank(text))

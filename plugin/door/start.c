@@ -58,11 +58,29 @@ static void take_failure(void *ctx, const struct fr_source_ops *ops, int error)
 	fr_log("%s sees nothing any more: %s\n", ops->name, strerror(-error));
 }
 
+/* Somebody edits a file and waits for a reload that does not come: that is worth one line. */
+static void take_ignored(void *ctx, const char *path, const struct fr_verdict *verdict)
+{
+	static bool is_said;
+	char text[1024], origin[1024];
+
+	(void)ctx;
+	if (is_said && !fr_settings.is_verbose)
+		return;
+	fr_log("%s does not count: \"%s\" (%s:%u)%s\n",
+	       fr_sentence_path(fr_watcher_relative(fr_door.watcher, path), text, sizeof(text)),
+	       verdict->pattern, fr_sentence_path(verdict->origin, origin, sizeof(origin)),
+	       verdict->line,
+	       is_said ? "" : "; \"fastreload-include\" with its name makes it count");
+	is_said = true;
+}
+
 static const struct fr_watcher_hooks watcher_hooks = {
 	.note = take_note,
 	.trouble = take_trouble,
 	.lost = take_loss,
 	.failed = take_failure,
+	.ignored = take_ignored,
 };
 
 /* ---- the watch ---- */
@@ -118,8 +136,10 @@ static void arm(void)
 	char reason[512];
 	int error = fr_watcher_new(fr_settings.rules, &watcher_hooks, NULL, &fr_door.watcher);
 
-	if (!error)
+	if (!error) {
+		fr_watcher_use_ignorefiles(fr_door.watcher, fr_settings.ignorefiles);
 		error = add_folders();
+	}
 	if (!error)
 		error = fr_watcher_arm(fr_door.watcher);
 	if (!error || error == -EACCES)
