@@ -1,8 +1,8 @@
 /*
  * regex: one POSIX extended regular expression, regex(7), searched in a path in bounded time.
  *
- * Not regcomp(3): what that of the GNU C library makes of a short hostile expression takes minutes
- * and gigabytes, and this runs in uWSGI's master. Here a search takes as many steps as the path has
+ * Not regcomp(3): the GNU C library's can take any amount of time and memory for a short
+ * expression, and this runs in uWSGI's master. Here a search takes as many steps as the path has
  * bytes times the expression has states, at most. Bytes, not characters; no locale.
  */
 #ifndef FR_REGEX_H
