@@ -251,7 +251,7 @@ class Server:
             result = condition()
             if has_ended and not result:
                 status = self.process.returncode
-                raise AssertionError(f"uWSGI ended with {status} before: {what}\n{self.log.tail()}")
+                raise AssertionError(f"the server ended with {status} before: {what}\n{self.log.tail()}")
             return result
 
         return wait_until(holds, deadline_s, what, explain or self.log.tail)
