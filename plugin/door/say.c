@@ -48,7 +48,7 @@ void fr_say_baseline(bool was_reading)
 
 void fr_say_changes(const struct fr_changes *changes, char *text, size_t text_size)
 {
-	const char *shown[FR_SHOWN_CHANGES], *words[FR_SHOWN_CHANGES];
+	const char *shown[FR_SHOWN_CHANGES] = {NULL}, *words[FR_SHOWN_CHANGES] = {NULL};
 	size_t i;
 
 	for (i = 0; i < FR_SHOWN_CHANGES && i < changes->len; i++) {

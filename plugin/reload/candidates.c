@@ -94,7 +94,7 @@ static bool let_nursery_load(const int *wids, int64_t now_ms)
 
 static void spawn_candidates(int64_t now_ms)
 {
-	int wids[FR_ROSTER_MAX_WORKERS], len = 0;
+	int wids[FR_ROSTER_MAX_WORKERS] = {0}, len = 0;
 
 	if (fr_roster_count(FR_ROSTER_FREE) < fr_roster.wanted ||
 	    (candidates.has_nursery && fr_nursery_is_busy()))
