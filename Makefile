@@ -118,10 +118,11 @@ build/run/db.sqlite3: | build/run/manage.py
 	@mv $@.new $@
 
 .PHONY: bench
-bench: ## measure the time from a save to the first answer by new code, and what it costs, beside others (BENCH_ARGS, for instance BENCH_ARGS='--saves 50')
+bench: ## measure the time from a save to the first answer by new code, and what it costs, beside others (BENCH_ARGS, for instance BENCH_ARGS='--saves 50'; EMPEROR_ARGS)
 	@PYTHON="$(PYTHON)" tests/setup bench
 	@$(MAKE) all
 	@$(TEST_ENV) $(PYTHON) tests/bench/bench.py $(BENCH_ARGS)
+	@$(TEST_ENV) $(PYTHON) tests/bench/emperor.py $(EMPEROR_ARGS)
 
 # --- all checks ------------------------------------------------------------------------------------------------
 
