@@ -322,14 +322,14 @@ START_TEST(test_deep_tree_is_watched_to_its_end)
 	size_t used = (size_t)snprintf(path, sizeof(path), "%s", world.root);
 
 	while (used < PATH_MAX - 16)
-		used += (size_t)snprintf(path + used, sizeof(path) - used, "/d");
+		used += (size_t)snprintf(path + used, sizeof(path) - used, "/deeper");
 	fr_disk_mkdir(path);
 	ck_assert_int_eq(fr_world_arm(&world, true), 0);
 	snprintf(path + used, sizeof(path) - used, "/x.py");
 	fr_disk_write(path, "one");
 	fr_world_look(&world);
 	ck_assert_int_eq(fr_world_change_of(&world, path), FR_CHANGE_ADDED);
-	ck_assert_int_eq(fr_disk_remove(in_root("d")), 0);
+	ck_assert_int_eq(fr_disk_remove(in_root("deeper")), 0);
 	fr_world_look(&world);
 	ck_assert_int_eq(fr_world_change_of(&world, path), FR_CHANGE_REMOVED);
 	ck_assert_uint_eq(fr_watcher_folders(world.watcher), 1);
