@@ -5,9 +5,6 @@
 
 #include "decide/loop_guard.h"
 
-/* A file written by the first requests, or by a thread, is written a little after the load. */
-#define FR_LOOP_GUARD_AFTER_MS 500
-
 /* So many rounds go on at once, those after them with a pause, which doubles; then it is certain.
  */
 #define FR_LOOP_GUARD_FREE_ROUNDS 3
@@ -16,22 +13,28 @@
 
 void fr_loop_guard_begin(struct fr_loop_guard *guard, int64_t now_ms)
 {
+	/* The last load has left it alone: so will the others. */
+	for (size_t i = 0; i < FR_LOOP_GUARD_PATHS; i++) {
+		if (guard->files[i].is_certain && guard->files[i].load_ms != guard->load_began_ms)
+			memset(&guard->files[i], 0, sizeof(guard->files[i]));
+	}
 	guard->load_before_ms = guard->load_began_ms;
 	guard->load_began_ms = now_ms;
+	guard->is_loading = 1;
 }
 
 void fr_loop_guard_end(struct fr_loop_guard *guard, int64_t now_ms)
 {
 	guard->load_ended_ms = now_ms;
+	guard->is_loading = 0;
 }
 
-/* Was the application being loaded at that time, or just had been? */
+/* Was the application being loaded at that time? Whoever sees the new code and saves at once does
+ * so after the end. */
 static bool is_within_load(const struct fr_loop_guard *guard, int64_t at_ms)
 {
-	if (guard->load_began_ms == 0 || at_ms < guard->load_began_ms)
-		return false;
-	return guard->load_ended_ms < guard->load_began_ms ||
-	       at_ms <= guard->load_ended_ms + FR_LOOP_GUARD_AFTER_MS;
+	return guard->load_began_ms && at_ms >= guard->load_began_ms &&
+	       (guard->is_loading || at_ms < guard->load_ended_ms);
 }
 
 static struct fr_loop_guard_file *find(struct fr_loop_guard *guard, const char *path)
@@ -43,11 +46,22 @@ static struct fr_loop_guard_file *find(struct fr_loop_guard *guard, const char *
 	return NULL;
 }
 
-bool fr_loop_guard_holds(const struct fr_loop_guard *guard, const char *path)
+bool fr_loop_guard_holds(struct fr_loop_guard *guard, const char *path, int64_t now_ms)
 {
-	const struct fr_loop_guard_file *file = find((struct fr_loop_guard *)guard, path);
+	struct fr_loop_guard_file *file = find(guard, path);
 
-	return guard->is_held && file && file->is_certain;
+	if (!file || !file->is_certain || !is_within_load(guard, now_ms))
+		return false;
+	file->load_ms = guard->load_began_ms;
+	return true;
+}
+
+void fr_loop_guard_disturb(struct fr_loop_guard *guard)
+{
+	for (size_t i = 0; i < FR_LOOP_GUARD_PATHS; i++) {
+		if (!guard->files[i].is_certain)
+			memset(&guard->files[i], 0, sizeof(guard->files[i]));
+	}
 }
 
 /* A place for a path that is not known yet: that of the one that is least likely to be a loop.
@@ -88,12 +102,13 @@ static uint32_t count_round(struct fr_loop_guard *guard, const char *path)
 	return file->is_certain ? FR_LOOP_GUARD_ROUNDS + 1 : file->rounds;
 }
 
-/* The file has changed at another time: that was a human, or another program. */
-static void forget(struct fr_loop_guard *guard, const char *path)
+/* The file has changed at another time: that was a human, or another program. What is certain stays
+ * so, or the load that follows would begin the loop anew. */
+static void note_other(struct fr_loop_guard *guard, const char *path)
 {
 	struct fr_loop_guard_file *file = find(guard, path);
 
-	if (file)
+	if (file && !file->is_certain)
 		memset(file, 0, sizeof(*file));
 }
 
@@ -103,14 +118,13 @@ int64_t fr_loop_guard_judge(struct fr_loop_guard *guard, const char *const *path
 	bool is_own = is_within_load(guard, first_ms);
 	uint32_t rounds = FR_LOOP_GUARD_ROUNDS + 1; /* of the file that has the fewest */
 
-	guard->is_held = 0;
 	for (size_t i = 0; i < paths_len; i++) {
 		uint32_t of_file = 0;
 
 		if (is_own)
 			of_file = count_round(guard, paths[i]);
 		else
-			forget(guard, paths[i]);
+			note_other(guard, paths[i]);
 		if (of_file < rounds)
 			rounds = of_file;
 	}
@@ -119,6 +133,5 @@ int64_t fr_loop_guard_judge(struct fr_loop_guard *guard, const char *const *path
 	if (rounds <= FR_LOOP_GUARD_ROUNDS)
 		return now_ms + ((int64_t)FR_LOOP_GUARD_PAUSE_MS
 				 << (rounds - FR_LOOP_GUARD_FREE_ROUNDS - 1));
-	guard->is_held = 1;
 	return -1;
 }

@@ -4,8 +4,8 @@
  *
  * What comes while the application is being loaded may be its own doing, or a developer's who saves
  * faster than it loads, and the first few times nobody can tell. So the guard waits longer and
- * longer between such reloads: a developer stops, and is served; an application does not. Only then
- * is the file held back, until something else changes.
+ * longer before such reloads: if anything changes while nothing is loaded, there is somebody, and
+ * it was no loop. Only when the file changes during every load and never else is it held back.
  *
  * It is told what happens and when (in milliseconds of any clock), and knows no disk and no
  * reloads. Plain data without pointers: it is handed over from one image of the master to the next.
@@ -32,8 +32,9 @@ struct fr_loop_guard_file {
 
 struct fr_loop_guard {
 	struct fr_loop_guard_file files[FR_LOOP_GUARD_PATHS];
-	uint32_t is_held;                     /* those that are certain are held back */
-	int64_t load_began_ms, load_ended_ms; /* 0: never; ended before it began: it goes on */
+	uint32_t is_held; /* those that are certain are held back */
+	uint32_t is_loading;
+	int64_t load_began_ms, load_ended_ms; /* the last one that did; 0: none */
 	int64_t load_before_ms;               /* when the load before that one began */
 };
 
@@ -41,13 +42,17 @@ struct fr_loop_guard {
 void fr_loop_guard_begin(struct fr_loop_guard *guard, int64_t now_ms);
 void fr_loop_guard_end(struct fr_loop_guard *guard, int64_t now_ms);
 
-/* A file may have changed: is it one of those that are held back? Then there is nothing to do. */
-bool fr_loop_guard_holds(const struct fr_loop_guard *guard, const char *path);
+/* A file may have changed, now: is it one of those that are held back? Then there is nothing to do.
+ */
+bool fr_loop_guard_holds(struct fr_loop_guard *guard, const char *path, int64_t now_ms);
+
+/* Something has changed while a load was made to wait: it was no loop. */
+void fr_loop_guard_disturb(struct fr_loop_guard *guard);
 
 /*
  * These files have changed, and nothing else, the first of them at first_ms: when may a load begin?
- * A time in ms, in the past if it may at once; -1: never for their sake, they are held back from
- * now on (told once).
+ * A time in ms, in the past if it may at once; -1: never for their sake, they are held back while
+ * the application is loaded, from now on (told once).
  */
 int64_t fr_loop_guard_judge(struct fr_loop_guard *guard, const char *const *paths, size_t paths_len,
 			    int64_t first_ms, int64_t now_ms);

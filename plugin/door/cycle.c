@@ -88,7 +88,7 @@ void fr_cycle_note(const char *path, enum fr_hint hint)
 		[FR_HINT_GONE] = FR_BATCH_GONE,
 	};
 
-	if (fr_loop_guard_holds(&fr_door.handover.loop_guard, path))
+	if (fr_loop_guard_holds(&fr_door.handover.loop_guard, path, fr_door_now_ms()))
 		return;
 	fr_batch_note(cycle.batch, path, translated[hint], fr_door_now_ms());
 	if (!cycle.is_paused)
@@ -310,7 +310,9 @@ static bool decide(int64_t now)
 		return true;
 	if (cycle.changes.len > 0 && may_act(now)) {
 		if (cycle.act_at_ms > now && fr_batch_len(cycle.batch) == 0)
-			return false; /* unless something else changes meanwhile */
+			return false;
+		if (cycle.act_at_ms > now)
+			fr_loop_guard_disturb(&fr_door.handover.loop_guard);
 		act();
 	} else {
 		fr_reload_release(now);

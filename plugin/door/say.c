@@ -101,9 +101,10 @@ void fr_say_loop(const struct fr_changes *changes)
 
 	fr_sentence_path(fr_watcher_relative(fr_door.watcher, changes->paths[0]), text,
 			 sizeof(text));
-	fr_log("loop: %s%s changes each time the application is loaded, so it is the application "
-	       "that writes it: held back until something else changes (to leave it out for good: "
-	       "--fastreload-exclude)\n",
+	fr_log("loop: %s%s changes each time the application is loaded, and at no other time, so "
+	       "it "
+	       "is the application that writes it: what it writes while it is loaded reloads "
+	       "nothing from now on (to leave it out for good: --fastreload-exclude)\n",
 	       text, changes->len > 1 ? " (and others)" : "");
 }
 

@@ -29,7 +29,7 @@ import cost
 import floor
 import generations
 import measure
-import projects
+import copies
 from contenders import Fastreload, GunicornInotify, PyAutoreload, TouchReload
 from figures import NAN, Goal, Result, best, goals_table, ratio, saves_table
 from tools import editors, harness
@@ -118,25 +118,25 @@ class Bench:
 
     def has_heavy(self) -> bool:
         """Tells whether this machine has what the heavy project imports."""
-        return all(map(importlib.util.find_spec, projects.HEAVY_NEEDS))
+        return all(map(importlib.util.find_spec, copies.HEAVY_NEEDS))
 
     def run_heavy(self) -> None:
         """The heavy project, edited where it matters, beside the small one."""
         if not self.has_heavy():
-            self.skip(f"skipped: the heavy project: it needs {', '.join(projects.HEAVY_NEEDS)}")
+            self.skip(f"skipped: the heavy project: it needs {', '.join(copies.HEAVY_NEEDS)}")
             return
         contestants: list[measure.Contestant] = []
         for kind in self.wanted([TouchReload, GunicornInotify, Fastreload, floor.Floor, floor.DeepFloor]):
-            edits = [projects.HEAVY_VIEWS]
+            edits = [copies.HEAVY_VIEWS]
             if kind in (Fastreload, floor.Floor, floor.DeepFloor):
-                edits = [projects.SMALL, *projects.HEAVY]
+                edits = [copies.SMALL, *copies.HEAVY]
             contestants += [kind(project, f"{kind.name}, {project.name}") for project in edits]
         results = self.compete(contestants, self.options.rounds)
         medians = {result.name: result.median_ms for result in results}
         small_ms = medians.get(f"{Fastreload.name}, small", NAN)
         print(f"\n{HEAVY_HEADING}\n\n{saves_table(results, small_ms)}")
         self.results["heavy"] = [result.as_json() for result in results]
-        for project in projects.HEAVY:
+        for project in copies.HEAVY:
             heavy_ms = medians.get(f"{Fastreload.name}, {project.name}", NAN)
             for below, limit, below_ms in [
                 ("small", 2, small_ms),
@@ -148,9 +148,9 @@ class Bench:
     def run_cost(self) -> None:
         """Start and memory."""
         if self.wanted([Fastreload]):
-            edited = {"small": projects.SMALL}
+            edited = {"small": copies.SMALL}
             if self.has_heavy():
-                edited["heavy"] = projects.HEAVY_VIEWS
+                edited["heavy"] = copies.HEAVY_VIEWS
             costs = cost.run(edited, self.options.rounds, self.chance)
             print(f"\n{COST_HEADING}\n\n{cost.table(costs)}")
             self.results["cost"] = [vars(each) for each in costs]

@@ -19,7 +19,7 @@ from pathlib import Path
 
 import measure
 from figures import Result
-from projects import SMALL, Copy, Project
+from copies import SMALL, Copy, Project
 from tools import harness
 
 START_DEADLINE_S = 60.0

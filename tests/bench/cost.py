@@ -13,7 +13,7 @@ from typing import Mapping, Sequence
 import contenders
 import figures
 import measure
-from projects import Project
+from copies import Project
 from tools import harness
 
 RELOADS = 3

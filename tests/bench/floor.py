@@ -19,7 +19,7 @@ from pathlib import Path
 
 import measure
 from figures import Result
-from projects import SMALL, Copy, Project
+from copies import SMALL, Copy, Project
 from tools import harness
 
 HALFWAY = Path(__file__).resolve().parent / "halfway.py"

@@ -15,7 +15,7 @@ import time
 from typing import Iterator, NamedTuple, Protocol, Sequence
 
 from figures import Result
-from projects import Copy
+from copies import Copy
 from tools import harness
 
 POLL_PAUSE_S = 0.001

@@ -20,7 +20,7 @@ import cost
 import figures
 import floor
 import measure
-import projects
+import copies
 from figures import NAN, Goal, Result
 from tools import harness
 
@@ -183,10 +183,10 @@ def test_an_old_answer_to_what_was_asked_before_the_new_one_is_not_stale():
 
 
 def test_an_edit_needs_exactly_one_line_with_the_version():
-    assert projects.with_version('a = 1\nVERSION = "1"\n', "2.") == 'a = 1\nVERSION = "2."\n'
+    assert copies.with_version('a = 1\nVERSION = "1"\n', "2.") == 'a = 1\nVERSION = "2."\n'
     for text in ('a = "VERSION"\n', 'VERSION = "1"\nVERSION = "1"\n'):
         with pytest.raises(ValueError):
-            projects.with_version(text, "2")
+            copies.with_version(text, "2")
 
 
 # ---- the floor ----
@@ -207,7 +207,7 @@ def test_the_floor_is_of_what_was_saved(kind):
 
 
 def test_the_floor_of_a_module_that_is_not_imported_is_an_error():
-    astray = projects.SMALL._replace(edited="manage.py")
+    astray = copies.SMALL._replace(edited="manage.py")
     with floor.Floor(astray) as ground, pytest.raises(RuntimeError):
         ground.wait_ready()
 
