@@ -212,6 +212,7 @@ static void master_cleanup(void)
 	fr_reload_note_gone(fr_door_now_ms());
 	if (!fr_reload_is_running(&fr_door.handover.times))
 		fr_door.handover.what[0] = '\0'; /* somebody else's reload */
+	fr_watcher_save(fr_door.watcher, fr_door.handover.sources);
 	fd = fr_handover_leave(&fr_door.handover);
 	if (fd >= 0)
 		(void)fr_baseline_save(fr_watcher_tree(fr_door.watcher), fd);

@@ -52,10 +52,19 @@ static void take_loss(void *ctx, const struct fr_source_ops *ops)
 	       "with what was there\n");
 }
 
-static void take_failure(void *ctx, const struct fr_source_ops *ops, int error)
+static void take_return(void *ctx, const struct fr_source_ops *ops)
 {
 	(void)ctx;
-	fr_log("%s sees nothing any more: %s\n", ops->name, strerror(-error));
+	fr_log("%s sees again\n", ops->name);
+}
+
+static void take_failure(void *ctx, const struct fr_source_ops *ops, int error)
+{
+	char reason[512];
+
+	(void)ctx;
+	ops->explain(error, 0, reason, sizeof(reason));
+	fr_log("%s sees nothing any more: %s\n", ops->name, reason);
 }
 
 /* Somebody edits a file and waits for a reload that does not come: that is worth one line. */
@@ -81,6 +90,7 @@ static const struct fr_watcher_hooks watcher_hooks = {
 	.lost = take_loss,
 	.failed = take_failure,
 	.ignored = take_ignored,
+	.back = take_return,
 };
 
 /* ---- the watch ---- */
@@ -138,6 +148,7 @@ static void arm(void)
 
 	if (!error) {
 		fr_watcher_use_ignorefiles(fr_door.watcher, fr_settings.ignorefiles);
+		fr_watcher_restore(fr_door.watcher, fr_door.handover.sources);
 		error = add_folders();
 	}
 	if (!error)
@@ -152,18 +163,13 @@ static void arm(void)
 }
 
 /* The files as they are now are what the application is about to load. */
-static void note_baseline(void)
+static void note_baseline(int handover_fd)
 {
 	struct fr_tree *tree = fr_watcher_tree(fr_door.watcher);
-	int fd;
 
 	fr_bytecode_drop_recent(tree);
-	if (fr_handover_take(&fr_door.handover, &fd) > 0) {
-		(void)fr_baseline_load(tree, fd);
-		close(fd);
-		if (fr_door.handover.what[0])
-			fr_reload_resume(&fr_door.handover.times);
-	}
+	if (handover_fd >= 0)
+		(void)fr_baseline_load(tree, handover_fd);
 	if (!fr_door.handover.what[0]) /* else this is still the load that began before the exec */
 		fr_loop_guard_begin(&fr_door.handover.loop_guard, fr_door_now_ms());
 	if (fr_baseline_start(tree, &fr_door.baseline) < 0)
@@ -173,16 +179,23 @@ static void note_baseline(void)
 
 void fr_start_watching(void)
 {
-	int fds[FR_WATCHER_MAX_FDS];
+	int fds[FR_WATCHER_MAX_FDS], handover_fd = -1;
 
+	if (fr_handover_take(&fr_door.handover, &handover_fd) > 0 && fr_door.handover.what[0])
+		fr_reload_resume(&fr_door.handover.times);
 	arm();
-	if (!fr_door.watcher)
+	if (!fr_door.watcher) {
+		if (handover_fd >= 0)
+			close(handover_fd);
 		return; /* a limit was reached since uWSGI started: it goes on without us */
+	}
 	/* After a reload uWSGI closes what it does not know, a little later (core/setup_utils.c,
 	 * uwsgi_setup_inherited_sockets). */
 	for (size_t i = 0, len = fr_watcher_fds(fr_door.watcher, fds); i < len; i++)
 		uwsgi_add_safe_fd(fds[i]);
-	note_baseline();
+	note_baseline(handover_fd);
+	if (handover_fd >= 0)
+		close(handover_fd);
 }
 
 /* ---- generations ---- */

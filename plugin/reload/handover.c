@@ -7,7 +7,7 @@
 
 #include "reload/handover.h"
 
-#define FR_HANDOVER_MAGIC 0x66723033u
+#define FR_HANDOVER_MAGIC 0x66723034u
 #define FR_HANDOVER_ENV   "FASTRELOAD_HANDOVER"
 
 int fr_handover_leave(struct fr_handover *handover)
@@ -45,7 +45,8 @@ int fr_handover_take(struct fr_handover *ret_handover, int *ret_fd)
 	    pread(fd, &handover, sizeof(handover), 0) != (ssize_t)sizeof(handover) ||
 	    handover.magic != FR_HANDOVER_MAGIC ||
 	    handover.what[sizeof(handover.what) - 1] != '\0' ||
-	    handover.no_swap[sizeof(handover.no_swap) - 1] != '\0')
+	    handover.no_swap[sizeof(handover.no_swap) - 1] != '\0' ||
+	    handover.sources[sizeof(handover.sources) - 1] != '\0')
 		return 0;
 	if (lseek(fd, sizeof(handover), SEEK_SET) < 0 || fcntl(fd, F_SETFD, FD_CLOEXEC) < 0)
 		return 0;

@@ -11,6 +11,7 @@
 
 #include "decide/loop_guard.h"
 #include "reload/reload.h"
+#include "watch/watcher.h"
 
 struct fr_handover {
 	uint32_t magic;   /* set by fr_handover_new */
@@ -19,6 +20,7 @@ struct fr_handover {
 	char no_swap[100]; /* why the next image is to do without generations; "": it may have them
 			    */
 	struct fr_loop_guard loop_guard;
+	char sources[FR_WATCHER_SAVED_SIZE]; /* for fr_watcher_restore; NUL-terminated */
 	char what[200]; /* what changed, for people; NUL-terminated. "": the reload was not ours */
 };
 

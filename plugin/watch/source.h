@@ -31,6 +31,8 @@ enum fr_hint {
 	FR_HINT_LOST,          /* events were lost: anything may have changed; no folder, no name */
 	FR_HINT_LOOK, /* something happened at a path, or below it; no folder, and name is the
 			 absolute path */
+	FR_HINT_BACK, /* the source, of which step() had said that it sees nothing any more, sees
+			 again; no folder, no name */
 };
 
 /*
@@ -87,6 +89,16 @@ struct fr_source_ops {
 	 */
 	void (*look)(struct fr_source *source, const char *path);
 	int (*stamp)(struct fr_source *source, const char *path, struct fr_stamp *ret_stamp);
+
+	/*
+	 * What the source of the next image, after the exec of a full reload, needs to go on where
+	 * this one stands; NULL for those that need nothing. save: writes one line without its
+	 * newline, of at most text_size bytes, and returns its length; 0: nothing. restore: takes
+	 * that line, or anything else, of which it believes nothing; to be called before the first
+	 * add().
+	 */
+	size_t (*save)(const struct fr_source *source, char *text, size_t text_size);
+	void (*restore)(struct fr_source *source, const char *text, size_t text_len);
 
 	/* Makes the calling process the owner: the one that reads (the master may change its pid
 	 * once, when it daemonizes). */

@@ -42,6 +42,7 @@ struct fr_watcher {
 	struct fr_scan *scan;
 	struct fr_baseline *baseline; /* borrowed, or NULL */
 	struct fr_ignorefiles *files; /* borrowed, or NULL */
+	const char *saved;            /* by the image before; borrowed, or NULL */
 	int first_error;              /* of the arming */
 };
 
@@ -74,6 +75,19 @@ static bool is_looked_at_for_us(const struct fr_watcher *watcher, const struct f
 	return eye_of(watcher, node)->ops->stamp != NULL;
 }
 
+/* Gives a source the line that one of its kind has left: "name line\n". */
+static void restore_eye(const struct fr_watcher *watcher, const struct eye *eye)
+{
+	size_t name_len = strlen(eye->ops->name), len;
+
+	for (const char *line = watcher->saved; line && *line; line += len + (line[len] == '\n')) {
+		len = strcspn(line, "\n");
+		if (eye->ops->restore && len > name_len && line[name_len] == ' ' &&
+		    strncmp(line, eye->ops->name, name_len) == 0)
+			eye->ops->restore(eye->source, line + name_len + 1, len - name_len - 1);
+	}
+}
+
 /* The source of that kind, opened if it is the first folder of its kind. Its index, or a negative
  * errno. */
 static int open_eye(struct fr_watcher *watcher, const struct fr_source_ops *ops)
@@ -98,6 +112,7 @@ static int open_eye(struct fr_watcher *watcher, const struct fr_source_ops *ops)
 		ops->close(eye->source);
 		return error;
 	}
+	restore_eye(watcher, eye);
 	return (int)watcher->eyes_len++;
 }
 
@@ -454,7 +469,8 @@ static void report_ignored(struct fr_watcher *watcher, const char *path, const c
 		watcher->hooks->ignored(watcher->ctx, path, verdict);
 }
 
-static void file_event(struct fr_watcher *watcher, struct fr_node *folder, const char *name,
+/* Returns whether the folder is still there: it may turn out to be one that is not entered. */
+static bool file_event(struct fr_watcher *watcher, struct fr_node *folder, const char *name,
 		       enum fr_hint hint)
 {
 	struct fr_node *known = fr_tree_child(watcher->tree, folder, name, FR_NODE_FILE);
@@ -462,7 +478,7 @@ static void file_event(struct fr_watcher *watcher, struct fr_node *folder, const
 	const char *relative, *path;
 
 	if (strcmp(name, "pyvenv.cfg") == 0 && becomes_virtualenv(watcher, folder))
-		return;
+		return false;
 	path = fr_tree_path_in(watcher->tree, folder, name, &relative);
 	if (path && fr_ignorefiles_is_name(name) &&
 	    (hint != FR_HINT_WRITING || is_complete_at_birth(path, NULL))) {
@@ -470,11 +486,11 @@ static void file_event(struct fr_watcher *watcher, struct fr_node *folder, const
 		path = fr_tree_path_in(watcher->tree, folder, name, &relative);
 	}
 	if (!path)
-		return;
+		return true;
 	fr_judge_file(fr_scan_judge(watcher->scan), path, relative, false, &verdict);
 	if (!verdict.counts) {
 		report_ignored(watcher, path, relative, hint, &verdict);
-		return;
+		return true;
 	}
 	/* A file that is moved here is new even if nobody writes to it: "writing" tells that from a
 	 * touch. */
@@ -483,6 +499,7 @@ static void file_event(struct fr_watcher *watcher, struct fr_node *folder, const
 	if (hint == FR_HINT_MOVED_HERE ||
 	    (hint == FR_HINT_WRITING && is_complete_at_birth(path, known)))
 		watcher->hooks->note(watcher->ctx, path, FR_HINT_WRITTEN);
+	return true;
 }
 
 /* Looks at the entry `name` of the folder, of which nothing else is known. */
@@ -495,16 +512,20 @@ static void look_at(struct fr_watcher *watcher, struct fr_node *folder, const ch
 	bool is_there = path && lstat(path, &st) == 0;
 
 	if (is_there && S_ISDIR(st.st_mode)) {
-		folder_came(watcher, folder, name);
+		/* It may have taken the place of a file. */
+		if (!fr_tree_child(watcher->tree, folder, name, FR_NODE_FILE) ||
+		    file_event(watcher, folder, name, FR_HINT_GONE))
+			folder_came(watcher, folder, name);
 		return;
 	}
 	if (child)
 		folder_gone(watcher, folder, name);
 	if (!is_last)
 		return;
-	if (is_there)
-		file_event(watcher, folder, name, FR_HINT_WRITING);
-	file_event(watcher, folder, name, is_there ? FR_HINT_WRITTEN : FR_HINT_GONE);
+	if (!is_there)
+		(void)file_event(watcher, folder, name, FR_HINT_GONE);
+	else if (file_event(watcher, folder, name, FR_HINT_WRITING))
+		(void)file_event(watcher, folder, name, FR_HINT_WRITTEN);
 }
 
 /* Goes down to the first name that is not a watched folder, or to the end. rest: the part of a path
@@ -589,6 +610,8 @@ static void take_hint(void *ctx, struct fr_node *folder, const char *name, enum 
 	if (hint == FR_HINT_LOST) {
 		watcher->hooks->lost(watcher->ctx, eye->ops);
 		rescan_roots_of(watcher, eye);
+	} else if (hint == FR_HINT_BACK) {
+		watcher->hooks->back(watcher->ctx, eye->ops);
 	} else if (hint == FR_HINT_LOOK) {
 		(void)fr_watcher_look(watcher, name);
 	} else if (!folder) {
@@ -606,7 +629,7 @@ static void take_hint(void *ctx, struct fr_node *folder, const char *name, enum 
 	} else if (hint == FR_HINT_FOLDER_ATTRIB) {
 		folder_attrib(watcher, folder, name);
 	} else {
-		file_event(watcher, folder, name, hint);
+		(void)file_event(watcher, folder, name, hint);
 	}
 }
 
@@ -710,6 +733,34 @@ int fr_watcher_arm(struct fr_watcher *watcher)
 	while (fr_scan_step(watcher->scan, FR_WATCHER_ENTRIES_PER_STEP))
 		continue;
 	return watcher->first_error;
+}
+
+void fr_watcher_save(const struct fr_watcher *watcher, char text[FR_WATCHER_SAVED_SIZE])
+{
+	size_t len = 0;
+
+	for (size_t i = 0; i < watcher->eyes_len; i++) {
+		const struct eye *eye = &watcher->eyes[i];
+		size_t name_len = strlen(eye->ops->name), line_len;
+
+		/* Room for the name, a space, a newline and the end. */
+		if (!eye->ops->save || FR_WATCHER_SAVED_SIZE - len < name_len + 3)
+			continue;
+		line_len = eye->ops->save(eye->source, text + len + name_len + 1,
+					  FR_WATCHER_SAVED_SIZE - len - name_len - 3);
+		if (line_len == 0)
+			continue;
+		memcpy(text + len, eye->ops->name, name_len);
+		text[len + name_len] = ' ';
+		len += name_len + 1 + line_len;
+		text[len++] = '\n';
+	}
+	text[len] = '\0';
+}
+
+void fr_watcher_restore(struct fr_watcher *watcher, const char *text)
+{
+	watcher->saved = text;
 }
 
 int fr_watcher_fd(const struct fr_watcher *watcher)

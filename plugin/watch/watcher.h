@@ -43,6 +43,9 @@ struct fr_watcher_hooks {
 	/* A file was written to or is gone that would count but for the line of an ignore file
 	 * which the verdict names. May be NULL. */
 	void (*ignored)(void *ctx, const char *path, const struct fr_verdict *verdict);
+	/* One that had failed sees again: folders that were moved to another source may come back,
+	 * by fr_watcher_move_root. */
+	void (*back)(void *ctx, const struct fr_source_ops *ops);
 };
 
 /* Most kinds of sources that one watcher can have. */
@@ -82,6 +85,16 @@ const struct fr_source_ops *fr_watcher_ops_of(const struct fr_watcher *watcher, 
  * one went to trouble().
  */
 int fr_watcher_arm(struct fr_watcher *watcher);
+
+#define FR_WATCHER_SAVED_SIZE 8192
+
+/*
+ * What the sources of the next image need to go on where these stand, after the exec of a full
+ * reload, as NUL-terminated text; "" if they need nothing. restore borrows that text, or any other,
+ * as long as sources are opened; to be called before the first fr_watcher_add_root.
+ */
+void fr_watcher_save(const struct fr_watcher *watcher, char text[FR_WATCHER_SAVED_SIZE]);
+void fr_watcher_restore(struct fr_watcher *watcher, const char *text);
 
 /* Readable when fr_watcher_step has something to do. One descriptor, the same for ever. */
 int fr_watcher_fd(const struct fr_watcher *watcher);

@@ -772,6 +772,76 @@ START_TEST(test_source_that_looks_itself_is_believed_and_the_disk_is_not_touched
 }
 END_TEST
 
+/* Bug: the folder was gone after the first of two hints about the file. */
+START_TEST(test_look_at_what_makes_a_virtual_environment_leaves_its_folder)
+{
+	fr_disk_mkdir(in_root("v"));
+	fr_disk_write(in_root("v/x.py"), "one");
+	ck_assert_int_eq(fr_world_arm(&world, false), 0);
+	fr_disk_remove(in_root("v/x.py"));
+	(void)fr_watcher_look(world.watcher, in_root("v/x.py"));
+	fr_world_look(&world);
+	fr_disk_write(in_root("v/pyvenv.cfg"), "");
+	ck_assert(fr_watcher_look(world.watcher, in_root("v/pyvenv.cfg")));
+	fr_world_look(&world);
+	ck_assert_uint_eq(fr_watcher_folders(world.watcher), 1);
+}
+END_TEST
+
+/* Bug: the file was not said to be gone. */
+START_TEST(test_look_at_a_folder_that_took_the_place_of_a_file)
+{
+	fr_disk_write(in_root("a.py"), "one");
+	ck_assert_int_eq(fr_world_arm(&world, false), 0);
+	fr_disk_remove(in_root("a.py"));
+	fr_disk_mkdir(in_root("a.py"));
+	fr_disk_write(in_root("a.py/b.py"), "one");
+	ck_assert(fr_watcher_look(world.watcher, in_root("a.py")));
+	fr_world_look(&world);
+	ck_assert_int_eq(fr_world_change_of(&world, in_root("a.py")), FR_CHANGE_REMOVED);
+	ck_assert_int_eq(fr_world_change_of(&world, in_root("a.py/b.py")), FR_CHANGE_ADDED);
+}
+END_TEST
+
+/* ---- what the next image needs ---- */
+
+static const char *restored;
+
+static size_t fake_save(const struct fr_source *source, char *text, size_t text_size)
+{
+	return (size_t)snprintf(text, text_size, "where I stand");
+}
+
+static void fake_restore(struct fr_source *source, const char *text, size_t text_len)
+{
+	restored = text;
+	ck_assert_int_eq(strncmp(text, "where I stand\n", text_len + 1), 0);
+}
+
+START_TEST(test_what_a_source_saves_is_given_to_the_one_of_its_kind)
+{
+	struct fr_source_ops other = fake_ops;
+	char text[FR_WATCHER_SAVED_SIZE], mine[FR_WATCHER_SAVED_SIZE + 32];
+
+	fr_watcher_save(world.watcher, text);
+	ck_assert_str_eq(text, "");
+	other.name = "other";
+	other.save = fake_save;
+	other.restore = fake_restore;
+	ck_assert_int_eq(fr_watcher_add_root(world.watcher, world.outside, &other), 0);
+	ck_assert_ptr_null(restored);
+	fr_watcher_save(world.watcher, text);
+	ck_assert_str_eq(text, "other where I stand\n");
+
+	snprintf(mine, sizeof(mine), "another x\n\nfake y\n%s", text);
+	fr_world_clear(&world);
+	fr_world_init(&world, &fake_ops);
+	fr_watcher_restore(world.watcher, mine);
+	ck_assert_int_eq(fr_watcher_add_root(world.watcher, world.outside, &other), 0);
+	ck_assert_ptr_nonnull(restored);
+}
+END_TEST
+
 /* ---- out of memory ---- */
 
 /* One life of a watcher in which allocation number n fails. Returns whether one has failed. */
@@ -891,6 +961,9 @@ Suite *fr_check_watcher_suite(void)
 	tcase_add_checked_fixture(fake, setup_fake, teardown);
 	tcase_add_test(fake, test_hint_about_a_file_is_noted_and_verified);
 	tcase_add_test(fake, test_full_source_is_trouble_for_each_folder_and_all_is_counted);
+	tcase_add_test(fake, test_look_at_what_makes_a_virtual_environment_leaves_its_folder);
+	tcase_add_test(fake, test_look_at_a_folder_that_took_the_place_of_a_file);
+	tcase_add_test(fake, test_what_a_source_saves_is_given_to_the_one_of_its_kind);
 	tcase_add_test(fake, test_named_file_is_looked_at);
 	tcase_add_test(fake, test_named_folder_is_compared_with_all_below_it);
 	tcase_add_test(fake, test_named_path_in_folders_that_nobody_knows_yet_finds_them);

@@ -54,11 +54,19 @@ static void take_failure(void *ctx, const struct fr_source_ops *ops, int error)
 	world->failure = error;
 }
 
+static void take_return(void *ctx, const struct fr_source_ops *ops)
+{
+	struct fr_world *world = ctx;
+
+	world->failure = 0;
+}
+
 static const struct fr_watcher_hooks hooks = {
 	.note = take_note,
 	.trouble = take_trouble,
 	.lost = take_loss,
 	.failed = take_failure,
+	.back = take_return,
 };
 
 void fr_world_init(struct fr_world *world, const struct fr_source_ops *ops)

@@ -38,7 +38,7 @@ struct fr_world {
 	unsigned losses;   /* how often events were lost */
 	unsigned troubles; /* folders that could not be watched or listed */
 	int last_trouble;
-	int failure; /* of a source: the last one */
+	int failure; /* of a source: the last one; 0: it has come back */
 };
 
 void fr_world_init(struct fr_world *world, const struct fr_source_ops *ops);
