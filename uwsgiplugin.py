@@ -12,7 +12,7 @@ NAME = 'fastreload'
 # Everything is hidden but what fastreload.c exports by name: uWSGI loads plugins into one namespace (RTLD_GLOBAL).
 CFLAGS = ['-std=gnu11', '-fvisibility=hidden', '-I' + os.path.join(here, 'plugin')]
 LDFLAGS = []
-LIBS = []  # '-ljansson' goes here as soon as a file of the plugin needs it.
+LIBS = ['-ljansson']
 
 # Every C file of plugin/ and of the rooms below it, relative to this folder and without ".c", as uWSGI wants them.
 GCC_LIST = sorted(

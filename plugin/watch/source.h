@@ -114,5 +114,6 @@ struct fr_source_ops {
 };
 
 extern const struct fr_source_ops fr_inotify_ops;
+extern const struct fr_source_ops fr_watchman_ops;
 
 #endif

@@ -25,6 +25,7 @@
 #include "scenario.h"
 #include "watch/source.h"
 #include "watch/tree.h"
+#include "watchman_daemon.h"
 #include "world.h"
 
 /* Every backend must come to the same. */
@@ -55,6 +56,8 @@ START_TEST(test_scenario)
 {
 	for (size_t i = 0; i < sizeof(backends) / sizeof(*backends); i++)
 		fr_scenario_run(scripts.gl_pathv[_i], backends[i]);
+	if (fr_watchman_daemon_is_there())
+		fr_scenario_run(scripts.gl_pathv[_i], fr_watchman_daemon_ops());
 }
 END_TEST
 
@@ -920,6 +923,7 @@ static void add_scripts(Suite *suite)
 		snprintf(script_names[i], sizeof(script_names[i]), "%.*s", (int)strcspn(file, "."),
 			 file);
 		tcase_set_timeout(tcase, 20);
+		tcase_add_unchecked_fixture(tcase, fr_watchman_daemon_start, NULL);
 		tcase_add_loop_test(tcase, test_scenario, (int)i, (int)i + 1);
 		suite_add_tcase(suite, tcase);
 	}

@@ -324,6 +324,28 @@ static void do_root(struct player *player)
 	     fr_watcher_add_root(player->world.watcher, path_at(player, 1), player->world.ops));
 }
 
+/* What a backend cannot tell, however well it is made. Watchman says that a path changed, and not
+ * how; its daemon sees the mounts of its own namespace, and does not wait for mappings to end. */
+static void do_needs(struct player *player)
+{
+	static const struct {
+		const char *backend, *what;
+	} lacking[] = {
+		{"watchman", "touches"},
+		{"watchman", "mounts"},
+		{"watchman", "mappings"},
+	};
+
+	for (size_t i = 0; i < sizeof(lacking) / sizeof(*lacking); i++) {
+		if (strcmp(lacking[i].backend, player->world.ops->name) == 0 &&
+		    strcmp(lacking[i].what, player->words[1]) == 0)
+			player->is_skipped = true;
+	}
+	if (player->is_skipped)
+		fprintf(stderr, "skipped: %s: %s does not tell %s\n", player->file,
+			player->world.ops->name, player->words[1]);
+}
+
 static void do_arm(struct player *player)
 {
 	must(player, fr_world_arm(&player->world, true));
@@ -408,6 +430,8 @@ static char *wanted_changes(const struct player *player)
 				is_kind = true;
 			}
 		}
+		if (strcmp(word, "lost") == 0 && player->world.ops != &fr_inotify_ops)
+			continue; /* no queue of the kernel is between us and that source */
 		if (strcmp(word, "lost") == 0)
 			lines[len++] = line_of("lost", "events");
 		else if (!is_kind && strcmp(word, "nothing") != 0)
@@ -430,7 +454,7 @@ static char *seen_changes(struct player *player)
 	ck_assert_ptr_nonnull(lines);
 	for (; len < world->changes_len; len++)
 		lines[len] = line_of(kinds[world->changes[len].kind], world->changes[len].path);
-	if (world->losses > player->losses)
+	if (world->losses > player->losses && world->ops == &fr_inotify_ops)
 		lines[len++] = line_of("lost", "events");
 	player->losses = world->losses;
 	text = join(lines, len);
@@ -463,16 +487,17 @@ static const struct {
 	{"exchange", do_exchange}, {"expect", do_expect},
 	{"hardlink", do_hardlink}, {"map", do_map},
 	{"mkdir", do_mkdir},       {"mount", do_mount},
-	{"movein", do_rename},     {"moveout", do_rename},
-	{"open", do_open},         {"overflow", do_overflow},
-	{"put", do_put},           {"rename", do_rename},
-	{"rescan", do_rescan},     {"rmdir", do_rmdir},
-	{"rmtree", do_rmtree},     {"root", do_root},
-	{"step", do_step},         {"store", do_store},
-	{"symlink", do_symlink},   {"tmpfile", do_tmpfile},
-	{"touch", do_touch},       {"truncate", do_truncate},
-	{"unmap", do_unmap},       {"unmount", do_unmount},
-	{"utime", do_utime},       {"write", do_write},
+	{"needs", do_needs},       {"movein", do_rename},
+	{"moveout", do_rename},    {"open", do_open},
+	{"overflow", do_overflow}, {"put", do_put},
+	{"rename", do_rename},     {"rescan", do_rescan},
+	{"rmdir", do_rmdir},       {"rmtree", do_rmtree},
+	{"root", do_root},         {"step", do_step},
+	{"store", do_store},       {"symlink", do_symlink},
+	{"tmpfile", do_tmpfile},   {"touch", do_touch},
+	{"truncate", do_truncate}, {"unmap", do_unmap},
+	{"unmount", do_unmount},   {"utime", do_utime},
+	{"write", do_write},
 };
 
 static void run_command(struct player *player)

@@ -13,6 +13,7 @@
 #include "disk.h"
 #include "watch/baseline.h"
 #include "watch/ignorefiles.h"
+#include "watchman_daemon.h"
 #include "world.h"
 
 static void take_note(void *ctx, const char *path, enum fr_hint hint)
@@ -74,6 +75,8 @@ void fr_world_init(struct fr_world *world, const struct fr_source_ops *ops)
 	const struct fr_batch_times times = {0};
 
 	*world = (struct fr_world){.ops = ops, .top = fr_disk_new()};
+	if (strcmp(ops->name, "watchman") == 0)
+		world->catch_up = fr_watchman_daemon_catch_up;
 	snprintf(world->root, sizeof(world->root), "%s", fr_disk_at(world->top, "above/root"));
 	snprintf(world->outside, sizeof(world->outside), "%s", fr_disk_at(world->top, "outside"));
 	fr_disk_mkdir(world->root);
@@ -134,6 +137,8 @@ void fr_world_settle(struct fr_world *world)
 {
 	struct pollfd waiting = {.fd = fr_watcher_fd(world->watcher), .events = POLLIN};
 
+	if (world->catch_up)
+		world->catch_up(world);
 	do {
 		while (fr_watcher_step(world->watcher))
 			continue;

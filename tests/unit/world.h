@@ -25,6 +25,8 @@ struct fr_world_change {
 /* The struct is the caller's; what it points to is the world's. */
 struct fr_world {
 	const struct fr_source_ops *ops;
+	/* Steps until a source that is told by somebody else has heard all; NULL: step() knows. */
+	void (*catch_up)(struct fr_world *world);
 	char *top;              /* a temporary folder with all that follows in it */
 	char root[PATH_MAX];    /* top/above/root: the watched folder */
 	char outside[PATH_MAX]; /* top/outside: a folder that is not watched */
