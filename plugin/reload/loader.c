@@ -313,8 +313,9 @@ static int freeze(void)
 
 	snprintf(before, sizeof(before), "%s", order.text);
 	if (!reason && !fr_uses_is_complete(loader.uses))
-		reason = "the application runs other programs while it is loaded, or loads "
-			 "libraries by hand";
+		reason = "the application runs other programs while it is loaded, or calls "
+			 "functions of C "
+			 "by hand";
 	if (reason) {
 		tell(loader.talk, FR_REPORT_NOT_FROZEN, reason);
 	} else {

@@ -141,12 +141,54 @@ static bool is_for_reading(struct py_object *flags)
 	return (value & O_ACCMODE) != O_WRONLY;
 }
 
-/* What it reads, Python does not hear of; and a library in C may read anything. */
-static bool is_another_program(const char *event)
+/*
+ * These say something about the machine, and nothing about what is in a watched folder. Libraries
+ * ask them while they are imported: pandas by platform.processor(), GeoDjango by
+ * ctypes.util.find_library().
+ */
+static bool is_about_the_machine(const char *program)
 {
-	return strcmp(event, "subprocess.Popen") == 0 || strcmp(event, "os.system") == 0 ||
-	       strcmp(event, "os.posix_spawn") == 0 || strcmp(event, "os.spawn") == 0 ||
-	       strcmp(event, "os.fork") == 0 || strcmp(event, "ctypes.dlopen") == 0;
+	static const char *const known[] = {"uname",   "ldconfig", "gcc",      "cc",         "ld",
+					    "objdump", "getconf",  "hostname", "lsb_release"};
+	const char *name = strrchr(program, '/');
+
+	name = name ? name + 1 : program;
+	for (size_t i = 0; i < sizeof(known) / sizeof(*known); i++) {
+		if (strcmp(name, known[i]) == 0)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * What another program reads, Python does not hear of; and a function in C may read anything. That
+ * a library is opened does not tell that one of its functions will be called: `import ctypes` alone
+ * opens the interpreter itself.
+ */
+static bool reads_unseen(const char *event, struct py_object *args)
+{
+	static const char *const events[] = {"os.system",
+					     "os.spawn",
+					     "os.fork",
+					     "os.forkpty",
+					     "os.exec",
+					     "ctypes.dlsym",
+					     "ctypes.dlsym/handle",
+					     "ctypes.call_function"};
+	struct py_object *program;
+	bool is_harmless;
+
+	for (size_t i = 0; i < sizeof(events) / sizeof(*events); i++) {
+		if (strcmp(event, events[i]) == 0)
+			return true;
+	}
+	if (strcmp(event, "subprocess.Popen") != 0 && strcmp(event, "os.posix_spawn") != 0)
+		return false;
+	program = path_of(py.tuple_item(args, 0));
+	is_harmless = program && is_about_the_machine(py.bytes(program));
+	if (program)
+		py.decref(program);
+	return !is_harmless;
 }
 
 /* Audit events, https://docs.python.org/3/library/audit_events.html: open(path, mode, flags),
@@ -157,7 +199,7 @@ static int audit(const char *event, struct py_object *args, void *ctx)
 	struct py_object *path;
 
 	(void)ctx;
-	if (noted && is_another_program(event))
+	if (noted && reads_unseen(event, args))
 		fr_uses_spoil(noted);
 	if (!noted ||
 	    (!is_open && strcmp(event, "os.listdir") != 0 && strcmp(event, "os.scandir") != 0))

@@ -253,6 +253,9 @@ UNFREEZABLE: dict[str, tuple[str, str]] = {
     "a pipe": ("import os\nkept = os.pipe()\n", "connections"),
     "an epoll": ("import select\nkept = select.epoll()\n", "connections"),
     "an event loop": ("import asyncio\nkept = asyncio.new_event_loop()\n", "connections"),
+    "another program": ("import subprocess\nsubprocess.check_output(['cat', 'settings.py'])\n", "other programs"),
+    "a program in a shell": ("import os\nos.system('true')\n", "other programs"),
+    "a function of C": ("import ctypes\nctypes.CDLL(None).getpid()\n", "by hand"),
 }
 
 
@@ -285,6 +288,24 @@ def test_what_is_opened_and_closed_again_can_be_frozen() -> None:
         settled(app)
         edit(app, "second.py", value("new1"))
         assert "from behind" in edit(app, "second.py", value("new2"))
+
+
+# As pandas, GeoDjango and pywatchman do while they are imported.
+HARMLESS = {
+    "ctypes": "import ctypes\n",
+    "a library of C": "import ctypes\nctypes.CDLL('libc.so.6')\n",
+    "platform": "import platform\nplatform.processor()\n",
+    "a library's name": "import ctypes.util\nctypes.util.find_library('c')\n",
+}
+
+
+@pytest.mark.parametrize("what", HARMLESS)
+def test_what_reads_nothing_of_the_project_does_not_stand_in_the_way(what: str) -> None:
+    with Instance({**FILES, "first.py": HARMLESS[what] + value("f0")}) as app:
+        settled(app)
+        edit(app, "second.py", value("new1"))
+        assert "from behind" in edit(app, "second.py", value("new2"))
+        assert ask(app)[2] == "new2"
 
 
 def test_with_lazy_apps_and_a_thread_each_worker_loads_itself() -> None:
