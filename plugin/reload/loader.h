@@ -17,14 +17,22 @@ struct fr_uses_hooks;
 /* As these processes are called in ps(1), beside the workers, which keep uWSGI's name. */
 #define FR_LOADER_NAME          "fastreload-load"
 #define FR_LOADER_SNAPSHOT_NAME "fastreload-snap"
+#define FR_LOADER_STANDBY_NAME  "fastreload-wait"
 
 #define FR_LOADER_MAX_WIDS 64
 #define FR_LOADER_MAX_FDS  64
 #define FR_LOADER_TEXT     (32 * 1024)
 
-/* What a loader is to do; the descriptors that it works with come beside it, in the order of enum
- * fr_loader_fd, and then uWSGI's sockets. */
+enum fr_order_kind {
+	FR_ORDER_LOAD,       /* go on, and load */
+	FR_ORDER_STAND_BY,   /* the next load will probably go on here: be ready for it */
+	FR_ORDER_STAND_DOWN, /* it will probably not: cost nothing */
+};
+
+/* What a loader is to do. With FR_ORDER_LOAD the descriptors that it works with come beside it, in
+ * the order of enum fr_loader_fd, and then uWSGI's sockets; of the others only the kind is sent. */
 struct fr_order {
+	uint32_t kind; /* enum fr_order_kind */
 	uint32_t wids_len;
 	int32_t wids[FR_LOADER_MAX_WIDS];
 	uint32_t tickets[FR_LOADER_MAX_WIDS]; /* the slots' when it was given: with others it has
@@ -52,8 +60,10 @@ enum fr_report_kind {
 			   `uses` */
 	FR_REPORT_NOT_FROZEN, /* nothing could be frozen; see reason. The load goes on */
 	/* On FR_FD_ICE. */
-	FR_REPORT_FROZEN, /* process `pid` waits, and has read `uses` files so far */
-	FR_REPORT_STALE,  /* it ends, because the file in reason is not as it was */
+	FR_REPORT_FROZEN,  /* process `pid` waits, and has read `uses` files so far */
+	FR_REPORT_STALE,   /* it ends, and so does a load that goes on from it, because the file in
+			      reason is not as it was */
+	FR_REPORT_CURRENT, /* the load that goes on from it is as good as one from the beginning */
 };
 
 struct fr_report {

@@ -25,6 +25,7 @@ struct frozen {
 	uint32_t uses;     /* how far it had come */
 	uint64_t last_use; /* in loads */
 	bool is_asked;     /* for the load that is being started */
+	bool is_ready;     /* it was told to be ready for the next load */
 };
 
 static struct {
@@ -35,12 +36,16 @@ static struct {
 	uint64_t loads;
 
 	/* The load under way. */
-	bool is_loading; /* its outcome is awaited */
-	pid_t loader;    /* 0: not known yet, or it has ended */
-	int ours[2];     /* our ends of FR_FD_TALK and FR_FD_ICE; -1: closed */
-	int theirs[2];   /* the other ends, until the loader has them */
-	int asked;       /* the place of the frozen process that was asked to go on; -1: none */
-	int exit_code;   /* as the loader has said; -1: it has not */
+	bool is_loading;   /* its outcome is awaited */
+	pid_t loader;      /* 0: not known yet, or it has ended */
+	int ours[2];       /* our ends of FR_FD_TALK and FR_FD_ICE; -1: closed */
+	int theirs[2];     /* the other ends, until the loader has them */
+	int asked;         /* the place of the frozen process that was asked to go on, until it has
+			      confirmed that what it had read is current; -1: none */
+	bool must_restart; /* it goes on from what is outdated: once it has ended, from elsewhere */
+	bool has_ended;    /* the loader has been reaped, with */
+	int status;        /* as of waitpid(2); -1: not known */
+	int exit_code;     /* as the loader has said; -1: it has not */
 	uint32_t resumed_at;
 	struct fr_order order;
 	char reason[160];
@@ -125,6 +130,16 @@ static int hear(int fd, struct fr_report *ret_report)
 	return len < 0 && (errno == EAGAIN || errno == EINTR) ? 0 : -1;
 }
 
+/* Of an order that is none to load. Whoever does not hear it has ended, or will. */
+static void send_hint(struct frozen *frozen, bool is_ready)
+{
+	uint32_t kind = is_ready ? FR_ORDER_STAND_BY : FR_ORDER_STAND_DOWN;
+
+	if (frozen->is_ready != is_ready &&
+	    send(frozen->fd, &kind, sizeof(kind), MSG_NOSIGNAL | MSG_DONTWAIT) > 0)
+		frozen->is_ready = is_ready;
+}
+
 static void keep_reason(const struct fr_report *report)
 {
 	memcpy(nursery.reason, report->reason, sizeof(nursery.reason));
@@ -167,6 +182,23 @@ static int least_recently_used(void)
 	return oldest;
 }
 
+/*
+ * A load is over. People edit the same file again and again: whoever was frozen last in this load,
+ * or has gone on, gets ready for the next one.
+ */
+static void prepare_next(void)
+{
+	int next = -1;
+
+	for (int i = 0; i < nursery.frozen_len; i++) {
+		if (nursery.frozen[i].last_use == nursery.loads &&
+		    (next < 0 || nursery.frozen[i].uses > nursery.frozen[next].uses))
+			next = i;
+	}
+	for (int i = 0; next >= 0 && i < nursery.frozen_len; i++)
+		send_hint(&nursery.frozen[i], i == next);
+}
+
 /* The loader has frozen a copy of itself: that has its own socket, which is kept from now on. */
 static void hear_ice(void)
 {
@@ -188,6 +220,8 @@ static void hear_ice(void)
 		.last_use = nursery.loads,
 	};
 	nursery.ours[FR_FD_ICE] = -1;
+	if (!nursery.is_loading)
+		prepare_next();
 }
 
 /* ---- a load ---- */
@@ -219,17 +253,24 @@ void fr_nursery_close_in_child(void)
 	nursery.ours[0] = nursery.ours[1] = -1;
 }
 
+static void write_tickets(void)
+{
+	for (uint32_t i = 0; i < nursery.order.wids_len; i++)
+		nursery.order.tickets[i] =
+			fr_board_get(&fr_board_slot(nursery.order.wids[i])->ticket);
+}
+
 /* False: nobody who is frozen could check that, because it is not known or too much. */
 static bool write_order(const struct fr_nursery_order *wanted)
 {
 	struct fr_order *order = &nursery.order;
 	size_t used;
 
+	order->kind = FR_ORDER_LOAD;
 	order->wids_len = (uint32_t)wanted->wids_len;
-	for (int i = 0; i < wanted->wids_len; i++) {
+	for (int i = 0; i < wanted->wids_len; i++)
 		order->wids[i] = wanted->wids[i];
-		order->tickets[i] = fr_board_get(&fr_board_slot(wanted->wids[i])->ticket);
-	}
+	write_tickets();
 	order->apps = wanted->apps;
 	order->paths_len = 1;
 	snprintf(order->text, sizeof(order->text), "%s", wanted->wanted ? wanted->wanted : "");
@@ -342,32 +383,43 @@ static int go_on(void)
 	while ((place = furthest()) >= 0) {
 		nursery.frozen[place].is_asked = true;
 		if (send_order(nursery.frozen[place].fd)) {
+			nursery.frozen[place].is_ready = false;
+			nursery.frozen[place].last_use = nursery.loads;
 			nursery.asked = place;
+			nursery.resumed_at = nursery.frozen[place].uses;
 			return 0;
 		}
 		drop_frozen(place);
 	}
 	nursery.asked = -1;
+	nursery.resumed_at = 0;
 	return fork_loader();
+}
+
+static int begin(void)
+{
+	int error = open_sockets();
+
+	nursery.loader = 0;
+	nursery.asked = -1;
+	nursery.must_restart = false;
+	nursery.has_ended = false;
+	nursery.status = nursery.exit_code = -1;
+	return error ? error : go_on();
 }
 
 int fr_nursery_start(const struct fr_nursery_order *order)
 {
-	int error = open_sockets();
+	int error;
 
 	nursery.is_loading = true;
-	nursery.loader = 0;
-	nursery.asked = -1;
-	nursery.resumed_at = 0;
-	nursery.exit_code = -1;
 	nursery.reason[0] = '\0';
 	nursery.loads++;
 	for (int i = 0; i < nursery.frozen_len; i++)
 		nursery.frozen[i].is_asked = false;
 	if (!write_order(order))
 		fr_nursery_forget();
-	if (!error)
-		error = go_on();
+	error = begin();
 	if (error)
 		fr_nursery_stop();
 	return error;
@@ -380,22 +432,39 @@ void fr_nursery_stop(void)
 	if (nursery.loader > 0 && nursery.is_loading)
 		(void)kill(nursery.loader, SIGKILL);
 	nursery.is_loading = false;
+	nursery.must_restart = false;
 	nursery.asked = -1;
 	close_watched(&nursery.ours[FR_FD_ICE]);
 	close_theirs();
+}
+
+/* The load went on, or would have, from what is outdated. It ends, with all that it may have said;
+ * whether it has named itself yet or not, its socket closes then. */
+static void end_outdated(void)
+{
+	nursery.must_restart = true;
+	close_theirs();
+	if (nursery.loader > 0)
+		(void)kill(nursery.loader, SIGKILL);
+}
+
+/* From somebody else who is frozen, or from the beginning. New tickets: whatever became of the
+ * other load comes too late. */
+static int restart(void)
+{
+	for (uint32_t i = 0; i < nursery.order.wids_len; i++)
+		fr_board_clear(nursery.order.wids[i]);
+	write_tickets();
+	fr_output_begin(nursery.order.wids[0]);
+	return begin();
 }
 
 /* The one that was asked goes on. */
 static void note_resumed(pid_t pid)
 {
 	note_loader(pid);
-	if (!nursery.is_loading)
+	if (!nursery.is_loading || nursery.must_restart)
 		(void)kill(pid, SIGKILL); /* it was given up meanwhile */
-	if (nursery.asked >= 0) {
-		nursery.frozen[nursery.asked].last_use = nursery.loads;
-		nursery.resumed_at = nursery.frozen[nursery.asked].uses;
-	}
-	nursery.asked = -1;
 }
 
 /* What the loader says, up to the outcome; FR_NURSERY_LOADING: none yet. */
@@ -429,63 +498,88 @@ static enum fr_nursery_state hear_loader(void)
 	return heard < 0 ? FR_NURSERY_FAILED : FR_NURSERY_LOADING;
 }
 
-/* They say something only when asked: that they are of no use any more. */
+/*
+ * They say something only when asked: that they are of no use any more, or that they are. One that
+ * was killed while its copy goes on is not missed, because the copy looks for itself then; but
+ * nobody may have taken the order up.
+ */
 static void hear_frozen(void)
 {
 	for (int i = nursery.frozen_len - 1; i >= 0; i--) {
-		bool was_asked = nursery.asked == i;
+		bool is_awaited = nursery.asked == i && nursery.is_loading;
 		struct fr_report report;
 		int heard = hear(nursery.frozen[i].fd, &report);
 
+		if (heard > 0 && report.kind == FR_REPORT_CURRENT) {
+			if (nursery.asked == i)
+				nursery.asked = -1;
+			continue;
+		}
 		if (heard == 0)
 			continue;
 		if (heard > 0)
 			keep_reason(&report);
 		drop_frozen(i);
-		if (was_asked && nursery.is_loading && go_on() < 0)
-			close_theirs(); /* then the other end closes, and the load has failed */
+		if (is_awaited && (heard > 0 || nursery.loader <= 0))
+			end_outdated();
 	}
 }
 
-/* The loader may be our child, or a frozen process's; uWSGI's loop may have reaped it before us.
- * Returns whether it has just ended. */
-static bool reap_loader(int *ret_status)
+/* The loader may be our child, or a frozen process's; uWSGI's loop may have reaped it before us. */
+static void reap_loader(void)
 {
 	if (nursery.loader <= 0 ||
-	    (waitpid(nursery.loader, ret_status, WNOHANG) != nursery.loader &&
+	    (waitpid(nursery.loader, &nursery.status, WNOHANG) != nursery.loader &&
 	     kill(nursery.loader, 0) == 0))
-		return false;
+		return;
+	nursery.has_ended = true;
 	nursery.loader = 0;
 	fr_wake_follow_other(FR_WAKE_LOADER, 0);
-	return true;
+}
+
+/* Is there anything still to come? Its status, which tells why it has ended; or whether it went on
+ * from what is outdated, so that its end means nothing. */
+static bool is_more_awaited(void)
+{
+	return nursery.is_loading &&
+	       (nursery.loader > 0 || (nursery.asked >= 0 && !nursery.must_restart));
 }
 
 /* What it said before it ended is still to be heard; then there is nothing more to come. */
-enum fr_nursery_state fr_nursery_step(int *ret_status)
+static enum fr_nursery_state follow_loader(void)
 {
 	enum fr_nursery_state state = FR_NURSERY_LOADING;
-	bool has_ended;
 
-	*ret_status = -1;
-	hear_frozen();
-	hear_ice();
-	has_ended = reap_loader(ret_status);
+	reap_loader();
 	if (nursery.ours[FR_FD_TALK] >= 0)
 		state = hear_loader();
-	if (state == FR_NURSERY_LOADING && has_ended)
+	if (state == FR_NURSERY_FAILED)
+		close_watched(&nursery.ours[FR_FD_TALK]);
+	if (state == FR_NURSERY_LOADING && (nursery.has_ended || nursery.ours[FR_FD_TALK] < 0))
 		state = FR_NURSERY_FAILED;
-	if (state == FR_NURSERY_FAILED && nursery.loader > 0 && nursery.is_loading)
-		state = FR_NURSERY_LOADING; /* it is just ending: its status tells why */
-	if (nursery.exit_code >= 0)
-		*ret_status = nursery.exit_code << 8; /* as waitpid(2) has it */
+	return state == FR_NURSERY_FAILED && is_more_awaited() ? FR_NURSERY_LOADING : state;
+}
+
+enum fr_nursery_state fr_nursery_step(int *ret_status)
+{
+	enum fr_nursery_state state;
+
+	hear_frozen();
+	hear_ice();
+	state = follow_loader();
+	/* As waitpid(2) has it. */
+	*ret_status = nursery.exit_code >= 0 ? nursery.exit_code << 8 : nursery.status;
 	if (!nursery.is_loading) {
 		if (state == FR_NURSERY_FAILED)
 			close_watched(&nursery.ours[FR_FD_TALK]);
 		return FR_NURSERY_IDLE;
 	}
+	if (state != FR_NURSERY_LOADING && nursery.must_restart)
+		state = restart() < 0 ? FR_NURSERY_FAILED : FR_NURSERY_LOADING;
 	if (state != FR_NURSERY_LOADING) {
 		nursery.is_loading = false;
 		close_watched(&nursery.ours[FR_FD_TALK]);
+		prepare_next();
 	}
 	return state;
 }
