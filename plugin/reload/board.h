@@ -24,6 +24,7 @@ struct fr_board_slot {
 	/* Written by the worker. */
 	uint32_t is_loaded; /* it has loaded what there is to load, and is about to accept */
 	uint32_t apps;      /* how many applications it has loaded */
+	uint32_t load_ms;   /* how much of a processor's time that took */
 	uint32_t accepting; /* how many of its threads may take up a connection at this moment */
 
 	int leave_fd; /* an eventfd in the queue of all its threads: readable when it is to leave */

@@ -71,8 +71,8 @@ static void take_fds(struct fr_load *load, const int *fds, int fds_len)
 	struct uwsgi_socket *sock = uwsgi.sockets;
 
 	close(load->ice);
+	load->ice = -1;
 	load->talk = fds[FR_FD_TALK];
-	load->ice = fds[FR_FD_ICE];
 	replace_fd(1, fds[FR_FD_OUTPUT]);
 	replace_fd(2, fds[FR_FD_OUTPUT]);
 	close(fds[FR_FD_OUTPUT]);
@@ -332,7 +332,8 @@ static bool keep_standby(struct fr_load *load, bool in_python)
 	return false;
 }
 
-void fr_frozen_stay(struct fr_load *load, bool in_python)
+/* The process that was frozen. Returns in the copies that go on. */
+static void stay(struct fr_load *load, bool in_python)
 {
 	int fds[FR_LOADER_MAX_FDS], fds_len;
 	struct pollfd orders = {.fd = load->ice, .events = POLLIN};
@@ -347,7 +348,6 @@ void fr_frozen_stay(struct fr_load *load, bool in_python)
 	frozen.pages = fr_pages_new();
 	frozen.uses_len = fr_uses_len(load->uses);
 	frozen.keeper = getpid();
-	(void)fr_frozen_tell(load, load->ice, FR_REPORT_FROZEN, "");
 	for (;;) {
 		if (poll(&orders, 1, wants_standby ? FR_FROZEN_REST_MS : -1) == 0) {
 			wants_standby = false;
@@ -369,4 +369,45 @@ void fr_frozen_stay(struct fr_load *load, bool in_python)
 			break;
 		}
 	}
+}
+
+/* Gives the master the end of the socket on which the frozen process listens. */
+static void tell_frozen(const struct fr_load *load, enum fr_report_kind kind, pid_t pid, int fd)
+{
+	char space[CMSG_SPACE(sizeof(int))] = {0};
+	struct fr_report report = {.kind = kind, .pid = pid};
+	struct iovec iov = {&report, sizeof(report)};
+	struct msghdr message = {.msg_iov = &iov,
+				 .msg_iovlen = 1,
+				 .msg_control = space,
+				 .msg_controllen = sizeof(space)};
+	struct cmsghdr *header = CMSG_FIRSTHDR(&message);
+
+	report.uses = (uint32_t)fr_uses_len(load->uses);
+	header->cmsg_level = SOL_SOCKET;
+	header->cmsg_type = SCM_RIGHTS;
+	header->cmsg_len = CMSG_LEN(sizeof(int));
+	memcpy(CMSG_DATA(header), &fd, sizeof(fd));
+	(void)sendmsg(load->talk, &message, MSG_NOSIGNAL);
+}
+
+bool fr_frozen_split(struct fr_load *load, bool in_python, enum fr_report_kind kind)
+{
+	int ends[2];
+	pid_t pid;
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0)
+		return false;
+	pid = in_python ? fr_python_fork() : fork();
+	if (pid == 0) {
+		close(ends[0]);
+		load->ice = ends[1];
+		stay(load, in_python);
+		return true;
+	}
+	close(ends[1]);
+	if (pid > 0)
+		tell_frozen(load, kind, pid, ends[0]);
+	close(ends[0]);
+	return false;
 }

@@ -21,17 +21,21 @@ struct fr_load {
 	const struct fr_loader_setup *setup;
 	struct fr_order order;
 	struct fr_uses *uses; /* what it has read */
-	int talk, ice;        /* FR_FD_TALK, FR_FD_ICE; ice: -1 once a copy has it */
+	int talk;             /* FR_FD_TALK */
+	int ice;              /* where a frozen process hears of orders; -1: this is none */
 };
 
 /* Tells the master. Returns whether it still listens. */
 bool fr_frozen_tell(const struct fr_load *load, int fd, enum fr_report_kind kind,
 		    const char *reason);
 
-/* In the process that is to wait: does so, and returns in each copy that goes on, with its order
- * and descriptors in *load. in_python: this is inside of Python, which wants to know about forks.
+/*
+ * Freezes a copy of this process. Returns false in this one, at once, whether that has worked or
+ * not; and true in each copy of the copy that goes on, with its order and descriptors in *load.
+ * in_python: this is inside of Python, which wants to know about forks. kind: as what the master is
+ * told of it.
  */
-void fr_frozen_stay(struct fr_load *load, bool in_python);
+bool fr_frozen_split(struct fr_load *load, bool in_python, enum fr_report_kind kind);
 
 /* Is it a descriptor of a copy's, for its keeper? */
 bool fr_frozen_owns(int fd);

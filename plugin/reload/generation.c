@@ -38,6 +38,11 @@ extern struct uwsgi_server uwsgi;
  * this is for the one that is being scheduled away. */
 #define FR_GENERATION_SWITCH_LOOK_MS 1
 
+/* An application that takes longer to load, in a processor's time, is loaded once more after the
+ * start, when there has been nothing to do for a moment: see fr_nursery_rehearse. */
+#define FR_GENERATION_REHEARSE_MS       100
+#define FR_GENERATION_REHEARSE_AFTER_MS 500
+
 enum slot_state { SLOT_FREE, SLOT_LOADING, SLOT_SERVING, SLOT_LEAVING, SLOT_DOOMED, SLOT_RESERVED };
 
 struct slot {
@@ -58,6 +63,7 @@ static struct {
 			       anything may have */
 	const char **changed_paths; /* they point into it */
 	size_t changed_len;
+	int64_t rehearse_at_ms; /* 0: not known yet; -1: no more */
 	bool awaits_first; /* the first generation was loading when something changed, and loads
 			      again */
 	bool must_start;   /* candidates are wanted, and wait for slots to become free */
@@ -494,6 +500,7 @@ void fr_generation_start(const struct fr_reload_request *request)
 
 	keep_changes(request);
 	doom_candidates(0);
+	gen.rehearse_at_ms = -1;
 	gen.awaits_first = restart_loading();
 	gen.must_start = !gen.awaits_first;
 	gen.retries = 0;
@@ -851,9 +858,44 @@ static void learn_apps(void)
 	fr_board_want_apps(gen.apps);
 }
 
+/* How long the slowest worker has taken to load, or -1 if not all of them serve. */
+static int64_t slowest_load(void)
+{
+	int64_t slowest = 0;
+
+	for (int wid = 1; wid <= uwsgi.numproc; wid++) {
+		int64_t took_ms = fr_board_get(&fr_board_slot(wid)->load_ms);
+
+		if (gen.slots[wid].state == SLOT_SERVING && !uwsgi.workers[wid].accepting)
+			return -1;
+		if (gen.slots[wid].state == SLOT_SERVING && took_ms > slowest)
+			slowest = took_ms;
+	}
+	return slowest;
+}
+
+/* The first edit should not have to load everything. */
+static void rehearse(int64_t now_ms)
+{
+	if (!gen.has_nursery || gen.rehearse_at_ms < 0)
+		return;
+	if (gen.rehearse_at_ms == 0) {
+		int64_t took_ms = slowest_load();
+
+		if (took_ms >= 0)
+			gen.rehearse_at_ms = took_ms < FR_GENERATION_REHEARSE_MS
+						     ? -1
+						     : now_ms + FR_GENERATION_REHEARSE_AFTER_MS;
+	} else if (now_ms >= gen.rehearse_at_ms) {
+		gen.rehearse_at_ms = -1;
+		if (gen.apps > 0 && !fr_generation_side_effect())
+			fr_nursery_rehearse();
+	}
+}
+
 static int64_t next_look(void)
 {
-	int64_t at_ms = -1;
+	int64_t at_ms = gen.rehearse_at_ms > 0 ? gen.rehearse_at_ms : -1;
 
 	for (int wid = 1; wid <= uwsgi.numproc; wid++) {
 		const struct slot *slot = &gen.slots[wid];
@@ -942,6 +984,7 @@ enum fr_generation_state fr_generation_step(int64_t now_ms, int64_t *ret_wake_ms
 		gen.is_switching = false;
 		return FR_GENERATION_IDLE;
 	}
+	rehearse(now_ms);
 	if (!gen.is_switching)
 		state = follow_candidates(now_ms, died_wid, status);
 	if (gen.is_switching) {

@@ -57,7 +57,7 @@ static bool is_shareable(int fd)
 {
 	struct stat st;
 
-	if (fd == load.talk || fd == load.ice || fr_frozen_owns(fd) || fd >= 8192 ||
+	if (fd == load.talk || fr_frozen_owns(fd) || fd >= 8192 ||
 	    loader.fds_at_start[fd / 8] & (uint8_t)(1u << fd % 8) || fstat(fd, &st) < 0)
 		return true;
 	return S_ISREG(st.st_mode) || S_ISDIR(st.st_mode) || S_ISCHR(st.st_mode);
@@ -97,15 +97,17 @@ static void name_process(const char *name)
 	(void)prctl(PR_SET_NAME, name);
 }
 
-/* Called by the agent, just before the edited module is imported; its bytecode may have been
- * written by somebody who loaded an earlier one in the same second. */
-static int freeze(void)
+/*
+ * Called by the agent, just before one of the application's own modules is imported, and always
+ * before the one that was edited; its bytecode may have been written by somebody who loaded an
+ * earlier one in the same second. NULL in the process that goes on at once; in a copy that has
+ * waited, the module that it was woken for, or "".
+ */
+static const char *freeze(bool is_wanted)
 {
-	static char before[FR_LOADER_TEXT];
 	const char *reason = unsuitable();
-	pid_t pid = -1;
+	bool has_waited = false;
 
-	snprintf(before, sizeof(before), "%s", load.order.text);
 	if (!reason && !fr_uses_is_complete(load.uses))
 		reason = "the application runs other programs while it is loaded, or calls "
 			 "functions of C by hand";
@@ -114,18 +116,16 @@ static int freeze(void)
 	} else {
 		/* Here, because the slot is shared with the process that goes on at once. */
 		fr_rows_save(load.setup->wid);
-		pid = fr_python_fork();
-	}
-	if (pid == 0) {
-		fr_frozen_stay(&load, true);
-		if (strcmp(load.order.text, before) != 0 && load.order.text[0])
-			(void)fr_python_freeze_before(load.order.text, freeze);
-	} else if (pid > 0) {
-		close(load.ice);
-		load.ice = -1;
+		has_waited = fr_frozen_split(&load, true,
+					     is_wanted ? FR_REPORT_FROZEN : FR_REPORT_MILESTONE);
 	}
 	fr_bytecode_drop(load.order.text);
-	return pid == 0;
+	return has_waited ? load.order.text : NULL;
+}
+
+static bool is_watched(const char *path)
+{
+	return load.setup->uses_hooks->is_watched(load.setup->uses_ctx, path);
 }
 
 /* The rest of a worker's life is uWSGI's. */
@@ -138,8 +138,6 @@ __attribute__((noreturn)) static void become_worker(int wid, uint32_t ticket)
 	uwsgi.workers[wid].pid = getpid();
 	uwsgi.workers[wid].cheaped = 1;
 	close(load.talk);
-	if (load.ice >= 0)
-		close(load.ice);
 	fr_rows_restore(wid, 0);
 	fr_loop_adopt_orphans();
 	uwsgi.lazy_apps = 0; /* what there is to load has been loaded */
@@ -172,11 +170,10 @@ static void keep_what_is_loaded(void)
 {
 	const char *wanted = load.order.text;
 
-	if (!load.setup->may_freeze || load.ice < 0 ||
-	    !uwsgi_endswith(load.order.text, (char *)".py") || fr_uses_has(load.uses, wanted) ||
-	    !fr_uses_is_complete(load.uses) || unsuitable() || fork() != 0)
+	if (!load.setup->may_freeze || !uwsgi_endswith(load.order.text, (char *)".py") ||
+	    fr_uses_has(load.uses, wanted) || !fr_uses_is_complete(load.uses) || unsuitable())
 		return;
-	fr_frozen_stay(&load, false);
+	(void)fr_frozen_split(&load, false, FR_REPORT_FROZEN);
 }
 
 /* What comes of a load that went on from what is outdated says nothing about the code. Somebody
@@ -218,6 +215,10 @@ __attribute__((noreturn)) static void finish(void)
 		(void)fr_frozen_tell(&load, load.talk, FR_REPORT_UNSUITABLE, reason);
 		_exit(0);
 	}
+	if (load.order.is_rehearsal) {
+		(void)fr_frozen_tell(&load, load.talk, FR_REPORT_BORN, "");
+		_exit(0);
+	}
 	fr_rows_save(load.setup->wid);
 	keep_what_is_loaded();
 	end_unless_confirmed(); /* a copy of this comes back from there, too */
@@ -250,13 +251,11 @@ static void reset_signals(void)
 		signal(signals[i], SIG_DFL);
 }
 
-void fr_loader_run(const struct fr_loader_setup *given, const struct fr_order *first,
-		   const int *fds)
+void fr_loader_run(const struct fr_loader_setup *given, const struct fr_order *first, int talk)
 {
 	load.setup = given;
 	load.order = *first;
-	load.talk = fds[FR_FD_TALK];
-	load.ice = fds[FR_FD_ICE];
+	load.talk = talk;
 	(void)prctl(PR_GET_NAME, loader.name);
 	name_process(FR_LOADER_NAME);
 	reset_signals();
@@ -268,8 +267,8 @@ void fr_loader_run(const struct fr_loader_setup *given, const struct fr_order *f
 	if (fr_uses_new(given->uses_hooks, given->uses_ctx, &load.uses) < 0)
 		_exit(1);
 	note_files_of_options();
-	if (fr_python_note_uses(load.uses) && load.order.text[0] && given->may_freeze)
-		(void)fr_python_freeze_before(load.order.text, freeze);
+	if (fr_python_note_uses(load.uses) && given->may_freeze)
+		(void)fr_python_freeze(load.order.text, is_watched, freeze);
 	loader.is_loading = true;
 	(void)on_exit(report_exit, NULL);
 	uwsgi_init_all_apps();

@@ -32,7 +32,8 @@ enum fr_order_kind {
 /* What a loader is to do. With FR_ORDER_LOAD the descriptors that it works with come beside it, in
  * the order of enum fr_loader_fd, and then uWSGI's sockets; of the others only the kind is sent. */
 struct fr_order {
-	uint32_t kind; /* enum fr_order_kind */
+	uint32_t kind;         /* enum fr_order_kind */
+	uint32_t is_rehearsal; /* no worker is wanted: wids has the loader's own slot */
 	uint32_t wids_len;
 	int32_t wids[FR_LOADER_MAX_WIDS];
 	uint32_t tickets[FR_LOADER_MAX_WIDS]; /* the slots' when it was given: with others it has
@@ -45,7 +46,6 @@ struct fr_order {
 
 enum fr_loader_fd {
 	FR_FD_TALK,   /* to say what becomes of the load; closed when the loader ends */
-	FR_FD_ICE,    /* for the copy that it freezes, if it does */
 	FR_FD_OUTPUT, /* for what the application prints */
 	FR_FDS,
 };
@@ -59,8 +59,11 @@ enum fr_report_kind {
 	FR_REPORT_EXIT, /* the application has called exit() while it was loaded, with the code in
 			   `uses` */
 	FR_REPORT_NOT_FROZEN, /* nothing could be frozen; see reason. The load goes on */
-	/* On FR_FD_ICE. */
-	FR_REPORT_FROZEN,  /* process `pid` waits, and has read `uses` files so far */
+	/* With the socket that leads to it: process `pid` waits, and has read `uses` files so far.
+	 */
+	FR_REPORT_FROZEN,    /* just before the module that was edited */
+	FR_REPORT_MILESTONE, /* somewhere on the way */
+	/* On that socket. */
 	FR_REPORT_STALE,   /* it ends, and so does a load that goes on from it, because the file in
 			      reason is not as it was */
 	FR_REPORT_CURRENT, /* the load that goes on from it is as good as one from the beginning */
@@ -83,9 +86,9 @@ struct fr_loader_setup {
 	void *uses_ctx;
 };
 
-/* In the process that has just been forked: takes the order and its descriptors, and loads from the
- * beginning. */
+/* In the process that has just been forked: takes the order and the descriptor to talk on, and
+ * loads from the beginning. */
 __attribute__((noreturn)) void fr_loader_run(const struct fr_loader_setup *setup,
-					     const struct fr_order *order, const int *fds);
+					     const struct fr_order *order, int talk);
 
 #endif

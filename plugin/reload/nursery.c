@@ -17,7 +17,10 @@
 
 extern struct uwsgi_server uwsgi;
 
+/* Before what was edited; and on the way: the first, from which nearly every edit can go on, and
+ * the last. */
 #define FR_NURSERY_MAX_FROZEN 16
+#define FR_NURSERY_MILESTONES 2
 
 struct frozen {
 	pid_t pid;
@@ -25,21 +28,22 @@ struct frozen {
 	uint32_t uses;     /* how far it had come */
 	uint64_t last_use; /* in loads */
 	bool is_asked;     /* for the load that is being started */
+	bool is_milestone; /* before no module in particular */
 	bool is_ready;     /* it was told to be ready for the next load */
 };
 
 static struct {
 	struct fr_loader_setup setup;
 	int max_frozen;
-	struct frozen frozen[FR_NURSERY_MAX_FROZEN];
+	struct frozen frozen[FR_NURSERY_MAX_FROZEN + FR_NURSERY_MILESTONES];
 	int frozen_len;
 	uint64_t loads;
 
 	/* The load under way. */
 	bool is_loading;   /* its outcome is awaited */
 	pid_t loader;      /* 0: not known yet, or it has ended */
-	int ours[2];       /* our ends of FR_FD_TALK and FR_FD_ICE; -1: closed */
-	int theirs[2];     /* the other ends, until the loader has them */
+	int ours;          /* our end of FR_FD_TALK; -1: closed */
+	int theirs;        /* the other end, until the loader has it */
 	int asked;         /* the place of the frozen process that was asked to go on, until it has
 			      confirmed that what it had read is current; -1: none */
 	bool must_restart; /* it goes on from what is outdated: once it has ended, from elsewhere */
@@ -49,7 +53,7 @@ static struct {
 	uint32_t resumed_at;
 	struct fr_order order;
 	char reason[160];
-} nursery = {.ours = {-1, -1}, .theirs = {-1, -1}, .asked = -1};
+} nursery = {.ours = -1, .theirs = -1, .asked = -1};
 
 const char *fr_nursery_refusal(void)
 {
@@ -86,11 +90,9 @@ void fr_nursery_enter_loop(void)
 
 static void close_theirs(void)
 {
-	for (int i = 0; i < 2; i++) {
-		if (nursery.theirs[i] >= 0)
-			close(nursery.theirs[i]);
-		nursery.theirs[i] = -1;
-	}
+	if (nursery.theirs >= 0)
+		close(nursery.theirs);
+	nursery.theirs = -1;
 }
 
 static void close_watched(int *fd)
@@ -102,27 +104,41 @@ static void close_watched(int *fd)
 	*fd = -1;
 }
 
-static int open_sockets(void)
+static void watch(int fd)
 {
-	for (int i = 0; i < 2; i++) {
-		int fds[2];
+	uwsgi_socket_nb(fd);
+	fr_wake_watch_output(fd);
+}
 
-		close_watched(&nursery.ours[i]);
-		if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds) < 0)
-			return -errno;
-		uwsgi_socket_nb(fds[0]);
-		nursery.ours[i] = fds[0];
-		nursery.theirs[i] = fds[1];
-		fr_wake_watch_output(fds[0]);
-	}
+static int open_socket(void)
+{
+	int fds[2];
+
+	close_watched(&nursery.ours);
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds) < 0)
+		return -errno;
+	nursery.ours = fds[0];
+	nursery.theirs = fds[1];
+	watch(fds[0]);
 	return 0;
 }
 
-/* 1 and a report, 0: nothing yet, -1: the other side has closed. */
-static int hear(int fd, struct fr_report *ret_report)
+/* 1 and a report, 0: nothing yet, -1: the other side has closed. *ret_fd: what came with it, or
+ * -1. */
+static int hear(int fd, struct fr_report *ret_report, int *ret_fd)
 {
-	ssize_t len = recv(fd, ret_report, sizeof(*ret_report), MSG_DONTWAIT);
+	char space[CMSG_SPACE(sizeof(int))];
+	struct iovec iov = {ret_report, sizeof(*ret_report)};
+	struct msghdr message = {.msg_iov = &iov,
+				 .msg_iovlen = 1,
+				 .msg_control = space,
+				 .msg_controllen = sizeof(space)};
+	ssize_t len = recvmsg(fd, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+	struct cmsghdr *header = len > 0 ? CMSG_FIRSTHDR(&message) : NULL;
 
+	*ret_fd = -1;
+	if (header && header->cmsg_type == SCM_RIGHTS)
+		memcpy(ret_fd, CMSG_DATA(header), sizeof(*ret_fd));
 	if (len == (ssize_t)sizeof(*ret_report)) {
 		ret_report->reason[sizeof(ret_report->reason) - 1] = '\0';
 		return 1;
@@ -173,13 +189,38 @@ int fr_nursery_frozen(void)
 
 static int least_recently_used(void)
 {
-	int oldest = 0;
+	int oldest = -1;
 
-	for (int i = 1; i < nursery.frozen_len; i++) {
-		if (nursery.frozen[i].last_use < nursery.frozen[oldest].last_use)
+	for (int i = 0; i < nursery.frozen_len; i++) {
+		if (!nursery.frozen[i].is_milestone &&
+		    (oldest < 0 || nursery.frozen[i].last_use < nursery.frozen[oldest].last_use))
 			oldest = i;
 	}
 	return oldest;
+}
+
+/* They stand in the order in which they were frozen. */
+static int last_milestone(void)
+{
+	int last = -1;
+
+	for (int i = 0; i < nursery.frozen_len; i++) {
+		if (nursery.frozen[i].is_milestone)
+			last = i;
+	}
+	return last;
+}
+
+static void make_room(bool is_milestone)
+{
+	int len = 0;
+
+	for (int i = 0; i < nursery.frozen_len; i++)
+		len += nursery.frozen[i].is_milestone == is_milestone;
+	if (is_milestone && len >= FR_NURSERY_MILESTONES)
+		drop_frozen(last_milestone());
+	else if (!is_milestone && len >= nursery.max_frozen)
+		drop_frozen(least_recently_used());
 }
 
 /*
@@ -192,6 +233,7 @@ static void prepare_next(void)
 
 	for (int i = 0; i < nursery.frozen_len; i++) {
 		if (nursery.frozen[i].last_use == nursery.loads &&
+		    !nursery.frozen[i].is_milestone &&
 		    (next < 0 || nursery.frozen[i].uses > nursery.frozen[next].uses))
 			next = i;
 	}
@@ -199,29 +241,21 @@ static void prepare_next(void)
 		send_hint(&nursery.frozen[i], i == next);
 }
 
-/* The loader has frozen a copy of itself: that has its own socket, which is kept from now on. */
-static void hear_ice(void)
+/* The loader has frozen a copy of itself: fd leads to that. */
+static void note_frozen(const struct fr_report *report, int fd)
 {
-	struct fr_report report;
-	int heard = nursery.ours[FR_FD_ICE] < 0 ? 0 : hear(nursery.ours[FR_FD_ICE], &report);
-
-	if (heard < 0) {
-		close_watched(&nursery.ours[FR_FD_ICE]);
+	if (fd < 0)
 		return;
-	}
-	if (heard == 0)
-		return;
-	if (nursery.frozen_len >= nursery.max_frozen)
-		drop_frozen(least_recently_used());
+	make_room(report->kind == FR_REPORT_MILESTONE);
 	nursery.frozen[nursery.frozen_len++] = (struct frozen){
-		.pid = report.pid,
-		.fd = nursery.ours[FR_FD_ICE],
-		.uses = report.uses,
+		.pid = report->pid,
+		.fd = fd,
+		.uses = report->uses,
 		.last_use = nursery.loads,
+		.is_asked = true,
+		.is_milestone = report->kind == FR_REPORT_MILESTONE,
 	};
-	nursery.ours[FR_FD_ICE] = -1;
-	if (!nursery.is_loading)
-		prepare_next();
+	watch(fd);
 }
 
 /* ---- a load ---- */
@@ -238,19 +272,17 @@ size_t fr_nursery_resumed_at(void)
 
 bool fr_nursery_is_busy(void)
 {
-	return nursery.is_loading || nursery.loader > 0 || nursery.ours[FR_FD_TALK] >= 0;
+	return nursery.is_loading || nursery.loader > 0 || nursery.ours >= 0;
 }
 
 void fr_nursery_close_in_child(void)
 {
 	for (int i = 0; i < nursery.frozen_len; i++)
 		close(nursery.frozen[i].fd);
-	for (int i = 0; i < 2; i++) {
-		if (nursery.ours[i] >= 0)
-			close(nursery.ours[i]);
-	}
+	if (nursery.ours >= 0)
+		close(nursery.ours);
 	nursery.frozen_len = 0;
-	nursery.ours[0] = nursery.ours[1] = -1;
+	nursery.ours = -1;
 }
 
 static void write_tickets(void)
@@ -267,6 +299,7 @@ static bool write_order(const struct fr_nursery_order *wanted)
 	size_t used;
 
 	order->kind = FR_ORDER_LOAD;
+	order->is_rehearsal = false;
 	order->wids_len = (uint32_t)wanted->wids_len;
 	for (int i = 0; i < wanted->wids_len; i++)
 		order->wids[i] = wanted->wids[i];
@@ -301,8 +334,7 @@ static int list_fds(int *fds)
 {
 	int len = FR_FDS;
 
-	fds[FR_FD_TALK] = nursery.theirs[FR_FD_TALK];
-	fds[FR_FD_ICE] = nursery.theirs[FR_FD_ICE];
+	fds[FR_FD_TALK] = nursery.theirs;
 	fds[FR_FD_OUTPUT] = fr_output_writer(nursery.order.wids[0]);
 	for (struct uwsgi_socket *sock = uwsgi.sockets; sock && len < FR_LOADER_MAX_FDS;
 	     sock = sock->next) {
@@ -398,7 +430,7 @@ static int go_on(void)
 
 static int begin(void)
 {
-	int error = open_sockets();
+	int error = open_socket();
 
 	nursery.loader = 0;
 	nursery.asked = -1;
@@ -425,6 +457,24 @@ int fr_nursery_start(const struct fr_nursery_order *order)
 	return error;
 }
 
+/* The loader's own slot stands for the workers that there are none of. */
+void fr_nursery_rehearse(void)
+{
+	const struct fr_nursery_order order = {.wids = &nursery.setup.wid, .wids_len = 1};
+
+	if (!nursery.setup.may_freeze || fr_nursery_is_busy())
+		return;
+	fr_nursery_forget();
+	(void)write_order(&order);
+	nursery.order.is_rehearsal = true;
+	nursery.is_loading = true;
+	nursery.reason[0] = '\0';
+	nursery.loads++;
+	fr_output_begin(nursery.setup.wid);
+	if (begin() < 0)
+		fr_nursery_stop();
+}
+
 /* It may not have named itself yet; it is killed as soon as it does, and until its socket closes
  * this is not over. */
 void fr_nursery_stop(void)
@@ -434,7 +484,6 @@ void fr_nursery_stop(void)
 	nursery.is_loading = false;
 	nursery.must_restart = false;
 	nursery.asked = -1;
-	close_watched(&nursery.ours[FR_FD_ICE]);
 	close_theirs();
 }
 
@@ -471,12 +520,16 @@ static void note_resumed(pid_t pid)
 static enum fr_nursery_state hear_loader(void)
 {
 	struct fr_report report;
-	int heard;
+	int heard, fd;
 
-	while ((heard = hear(nursery.ours[FR_FD_TALK], &report)) > 0) {
+	while ((heard = hear(nursery.ours, &report, &fd)) > 0) {
 		switch (report.kind) {
 		case FR_REPORT_LOADER:
 			note_resumed(report.pid);
+			break;
+		case FR_REPORT_FROZEN:
+		case FR_REPORT_MILESTONE:
+			note_frozen(&report, fd);
 			break;
 		case FR_REPORT_BORN:
 			return FR_NURSERY_BORN;
@@ -508,7 +561,8 @@ static void hear_frozen(void)
 	for (int i = nursery.frozen_len - 1; i >= 0; i--) {
 		bool is_awaited = nursery.asked == i && nursery.is_loading;
 		struct fr_report report;
-		int heard = hear(nursery.frozen[i].fd, &report);
+		int fd;
+		int heard = hear(nursery.frozen[i].fd, &report, &fd);
 
 		if (heard > 0 && report.kind == FR_REPORT_CURRENT) {
 			if (nursery.asked == i)
@@ -551,11 +605,11 @@ static enum fr_nursery_state follow_loader(void)
 	enum fr_nursery_state state = FR_NURSERY_LOADING;
 
 	reap_loader();
-	if (nursery.ours[FR_FD_TALK] >= 0)
+	if (nursery.ours >= 0)
 		state = hear_loader();
 	if (state == FR_NURSERY_FAILED)
-		close_watched(&nursery.ours[FR_FD_TALK]);
-	if (state == FR_NURSERY_LOADING && (nursery.has_ended || nursery.ours[FR_FD_TALK] < 0))
+		close_watched(&nursery.ours);
+	if (state == FR_NURSERY_LOADING && (nursery.has_ended || nursery.ours < 0))
 		state = FR_NURSERY_FAILED;
 	return state == FR_NURSERY_FAILED && is_more_awaited() ? FR_NURSERY_LOADING : state;
 }
@@ -565,21 +619,24 @@ enum fr_nursery_state fr_nursery_step(int *ret_status)
 	enum fr_nursery_state state;
 
 	hear_frozen();
-	hear_ice();
 	state = follow_loader();
 	/* As waitpid(2) has it. */
 	*ret_status = nursery.exit_code >= 0 ? nursery.exit_code << 8 : nursery.status;
 	if (!nursery.is_loading) {
 		if (state == FR_NURSERY_FAILED)
-			close_watched(&nursery.ours[FR_FD_TALK]);
+			close_watched(&nursery.ours);
 		return FR_NURSERY_IDLE;
 	}
 	if (state != FR_NURSERY_LOADING && nursery.must_restart)
 		state = restart() < 0 ? FR_NURSERY_FAILED : FR_NURSERY_LOADING;
 	if (state != FR_NURSERY_LOADING) {
 		nursery.is_loading = false;
-		close_watched(&nursery.ours[FR_FD_TALK]);
+		close_watched(&nursery.ours);
 		prepare_next();
+		if (nursery.order.is_rehearsal) {
+			fr_output_forget(nursery.setup.wid);
+			return FR_NURSERY_IDLE;
+		}
 	}
 	return state;
 }

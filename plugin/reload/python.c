@@ -27,8 +27,8 @@ struct py_method {
 	int flags;
 	const char *doc;
 };
-#define PY_METHOD_NOARGS 4
-#define PY_FILE_INPUT    257
+#define PY_METHOD_O   8
+#define PY_FILE_INPUT 257
 
 static struct {
 	int (*is_initialized)(void);
@@ -49,8 +49,10 @@ static struct {
 					  struct py_object *);
 	struct py_object *(*call)(struct py_object *, const char *, ...);
 	struct py_object *(*from_bool)(long);
+	int (*is_true)(struct py_object *);
 	struct py_object *(*tuple_item)(struct py_object *, ssize_t);
 	long (*as_long)(struct py_object *);
+	struct py_object *(*from_path)(const char *);
 	int (*as_path)(struct py_object *, void *);
 	char *(*bytes)(struct py_object *);
 	void (*decref)(struct py_object *);
@@ -80,8 +82,10 @@ static const struct {
 	{"PyCFunction_NewEx", (void **)&py.new_function},
 	{"PyObject_CallFunction", (void **)&py.call},
 	{"PyBool_FromLong", (void **)&py.from_bool},
+	{"PyObject_IsTrue", (void **)&py.is_true},
 	{"PyTuple_GetItem", (void **)&py.tuple_item},
 	{"PyLong_AsLong", (void **)&py.as_long},
+	{"PyUnicode_DecodeFSDefault", (void **)&py.from_path},
 	{"PyUnicode_FSConverter", (void **)&py.as_path},
 	{"PyBytes_AsString", (void **)&py.bytes},
 	{"Py_DecRef", (void **)&py.decref},
@@ -91,7 +95,8 @@ static const struct {
 };
 
 static struct fr_uses *noted;
-static int (*freeze_now)(void);
+static const char *(*freeze_now)(bool is_wanted);
+static bool (*is_path_watched)(const char *path);
 static struct py_object *stop_agent; /* owned; NULL: it is not waiting */
 
 bool fr_python_is_there(void)
@@ -241,41 +246,63 @@ bool fr_python_note_uses(struct fr_uses *uses)
 
 /* ---- the agent ---- */
 
-static struct py_object *freeze_function(struct py_object *self, struct py_object *args)
+static struct py_object *freeze_function(struct py_object *self, struct py_object *is_wanted)
 {
+	const char *wanted = freeze_now(py.is_true(is_wanted) != 0);
+
 	(void)self;
-	(void)args;
-	return py.from_bool(freeze_now());
+	return wanted ? py.from_path(wanted) : py.from_bool(0);
 }
 
-static struct py_method freeze_method = {"freeze", freeze_function, PY_METHOD_NOARGS, NULL};
+static struct py_object *watched_function(struct py_object *self, struct py_object *path)
+{
+	struct py_object *bytes = path_of(path);
+	bool is_watched = bytes && is_path_watched(py.bytes(bytes));
+
+	(void)self;
+	if (bytes)
+		py.decref(bytes);
+	return py.from_bool(is_watched);
+}
+
+static struct py_method freeze_method = {"freeze", freeze_function, PY_METHOD_O, NULL};
+static struct py_method watched_method = {"is_watched", watched_function, PY_METHOD_O, NULL};
+
+static void drop(struct py_object *object)
+{
+	if (object)
+		py.decref(object);
+}
 
 static struct py_object *start_agent(const char *wanted)
 {
-	struct py_object *names = py.dict_new(), *function, *result = NULL;
+	struct py_object *names = py.dict_new(), *freeze, *is_watched, *path, *result = NULL;
 
 	if (!names)
 		return NULL;
 	py.dict_set(names, "__builtins__", py.get_builtins());
-	function = py.new_function(&freeze_method, NULL, NULL);
+	freeze = py.new_function(&freeze_method, NULL, NULL);
+	is_watched = py.new_function(&watched_method, NULL, NULL);
+	path = py.from_path(wanted);
 	result = py.run(fr_agent_source, PY_FILE_INPUT, names, names);
-	if (result && function) {
+	if (result && freeze && is_watched && path) {
 		py.decref(result);
-		result = py.call(py.dict_get(names, "start"), "sO", wanted, function);
+		result = py.call(py.dict_get(names, "start"), "OOO", path, is_watched, freeze);
 	}
-	if (function)
-		py.decref(function);
+	drop(freeze);
+	drop(is_watched);
+	drop(path);
 	py.decref(names);
 	return result;
 }
 
-bool fr_python_freeze_before(const char *wanted, int (*freeze)(void))
+bool fr_python_freeze(const char *wanted, bool (*is_watched)(const char *path),
+		      const char *(*freeze)(bool is_wanted))
 {
 	int state = py.gil_ensure();
 
 	freeze_now = freeze;
-	if (stop_agent)
-		py.decref(stop_agent);
+	is_path_watched = is_watched;
 	stop_agent = start_agent(wanted);
 	if (!stop_agent)
 		py.print_error();

@@ -572,6 +572,59 @@ def test_one_copy_is_ready_for_the_next_load_of_what_was_edited_last() -> None:
         assert not any(process_name(pid) == "fastreload-wait" for pid in ready), "it went on"
 
 
+# Each takes a while of a processor's time.
+BURN = "import time\nend = time.process_time() + 0.08\nwhile time.process_time() < end:\n    pass\n"
+SLOW = {
+    **FILES,
+    "wsgi.py": "import package\n" + WSGI,
+    "package/__init__.py": BURN,
+    "settings.py": BURN + value("s0"),
+    "first.py": "import settings\n" + BURN + value("f0"),
+}
+
+
+def rehearsed(app: Instance, count: int = 2) -> None:
+    """Waits until the load after the start is over."""
+    app.wait(lambda: len(others(app)) == count, 10, f"{count} are frozen on the way", lambda: f"{others(app)}\n{app.log.tail()}")
+
+
+@pytest.mark.parametrize("relpath, start", (("second.py", "behind"), ("first.py", "behind"), ("settings.py", "behind"), ("package/__init__.py", "beginning"), ("late.py", "behind")))
+def test_the_first_edit_of_a_slow_application_goes_on_from_what_was_frozen_on_the_way(relpath: str, start: str) -> None:
+    with Instance(SLOW) as app:
+        rehearsed(app)
+        text = {"settings.py": BURN, "first.py": "import settings\n" + BURN}.get(relpath, "") + value("edited")
+        assert f"from {'the ' if start == 'beginning' else ''}{start}" in edit(app, relpath, text)
+        assert ask(app) == ["edited" if f"{name}.py" == relpath else old for name, old in zip(("settings", "first", "second", "late"), ("s0", "f0", "x0", "l0"))] + ["e0"]
+        assert "from behind" in edit(app, relpath, text + "AGAIN = 1\n")
+
+
+def test_a_new_file_is_found_and_all_that_was_frozen_on_the_way_is_frozen_anew() -> None:
+    with Instance(SLOW) as app:
+        rehearsed(app)
+        before = others(app)
+        assert "from the beginning" in edit(app, "added.py", "N = 1\n")
+        rehearsed(app)
+        assert not set(before) & set(others(app))
+        assert "from behind" in edit(app, "second.py", "import added\n" + value("new1"))
+        assert ask(app)[2] == "new1"
+
+
+def test_an_edit_during_the_load_after_the_start_is_served() -> None:
+    with Instance(SLOW) as app:
+        for number in range(6):
+            app.wait(lambda: number or any(process_name(pid) == "fastreload-load" for pid in others(app)), 10, "it loads")
+            edit(app, "second.py", value(f"new{number}"))
+            assert ask(app)[2] == f"new{number}"
+
+
+@pytest.mark.parametrize("option, least", (("snapshots = 0", 0), ("snapshots = 1", 2)))
+def test_what_is_quick_or_unwanted_is_not_loaded_after_the_start(option: str, least: int) -> None:
+    with Instance(SLOW, fastreload=[option]) as app, Instance(FILES) as quick:
+        quick.wait_quiet(1.0)
+        app.wait(lambda: len(others(app)) == least, 10, f"{least} are frozen")
+        assert not others(quick)
+
+
 @pytest.mark.parametrize("victim", ("standby", "keeper", "both"))
 def test_a_killed_standby_or_keeper_costs_nothing_but_time(victim: str) -> None:
     with Instance(FILES) as app:
