@@ -218,6 +218,34 @@ static void go_on(struct fr_load *load, const int *fds, int fds_len)
 		_exit(0); /* the master has given this load up */
 }
 
+/* What of a process's memory nobody else has, in KiB; 0: the kernel does not say (before 4.14). */
+static int64_t own_memory(pid_t pid)
+{
+	char path[64], line[256];
+	long long kib;
+	int64_t sum = 0;
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/%d/smaps_rollup", (int)pid);
+	file = fopen(path, "re");
+	while (file && fgets(line, sizeof(line), file)) {
+		if (sscanf(line, "Private_Clean: %lld", &kib) == 1 ||
+		    sscanf(line, "Private_Dirty: %lld", &kib) == 1)
+			sum += kib;
+	}
+	if (file)
+		fclose(file);
+	return sum;
+}
+
+static void tell_memory(const struct fr_load *load, int64_t kib)
+{
+	struct fr_report report = {
+		.kind = FR_REPORT_MEMORY, .pid = getpid(), .uses = (uint32_t)kib};
+
+	(void)send(load->ice, &report, sizeof(report), MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
 /* In the standby: waits in the keeper's place, and returns when it is to go on. */
 static void stand_by(struct fr_load *load)
 {
@@ -229,6 +257,7 @@ static void stand_by(struct fr_load *load)
 	if (getppid() != frozen.keeper)
 		_exit(0);
 	(void)fr_pages_prepare(frozen.pages);
+	tell_memory(load, own_memory(getpid()) + own_memory(frozen.keeper));
 	for (;;) {
 		enum fr_order_kind kind = wait_for_order(load, fds, &fds_len);
 
@@ -337,7 +366,7 @@ static void stay(struct fr_load *load, bool in_python)
 {
 	int fds[FR_LOADER_MAX_FDS], fds_len;
 	struct pollfd orders = {.fd = load->ice, .events = POLLIN};
-	bool wants_standby = false;
+	bool wants_standby = false, is_resting = false;
 
 	(void)prctl(PR_SET_NAME, FR_LOADER_SNAPSHOT_NAME);
 	(void)sigaction(SIGCHLD, NULL, &frozen.on_child);
@@ -349,23 +378,29 @@ static void stay(struct fr_load *load, bool in_python)
 	frozen.uses_len = fr_uses_len(load->uses);
 	frozen.keeper = getpid();
 	for (;;) {
-		if (poll(&orders, 1, wants_standby ? FR_FROZEN_REST_MS : -1) == 0) {
-			wants_standby = false;
-			if (keep_standby(load, in_python))
+		if (poll(&orders, 1, is_resting ? FR_FROZEN_REST_MS : -1) == 0) {
+			is_resting = false;
+			if (!wants_standby)
+				tell_memory(load, own_memory(getpid()));
+			else if (keep_standby(load, in_python))
 				return;
+			else
+				is_resting = true; /* to see what is left of its memory */
+			wants_standby = false;
 			continue;
 		}
 		switch (wait_for_order(load, fds, &fds_len)) {
 		case FR_ORDER_LOAD:
-			wants_standby = false;
+			is_resting = false;
 			if (copy_for_order(load, in_python, fds, fds_len))
 				return;
 			break;
 		case FR_ORDER_STAND_BY:
-			wants_standby = true;
+			wants_standby = is_resting = true;
 			break;
 		case FR_ORDER_STAND_DOWN:
 			wants_standby = false;
+			is_resting = true;
 			break;
 		}
 	}

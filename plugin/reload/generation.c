@@ -445,10 +445,11 @@ static void keep_changes(const struct fr_reload_request *request)
 		free(text);
 }
 
-void fr_generation_use_nursery(int snapshots, const struct fr_uses_hooks *hooks, void *ctx)
+void fr_generation_use_nursery(const struct fr_nursery_limits *limits,
+			       const struct fr_uses_hooks *hooks, void *ctx)
 {
 	gen.has_nursery = true;
-	fr_nursery_open(uwsgi.numproc, snapshots, gen.was_lazy, hooks, ctx);
+	fr_nursery_open(uwsgi.numproc, limits, gen.was_lazy, hooks, ctx);
 }
 
 size_t fr_generation_resumed_at(void)

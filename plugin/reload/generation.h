@@ -29,10 +29,12 @@ const char *fr_generation_refusal(void);
  */
 int fr_generation_prepare(int64_t mercy_ms, int64_t timeout_ms);
 
-/* Lets a nursery load the generations, with as many snapshots; hooks and ctx are borrowed for ever.
+/* Lets a nursery load the generations; hooks and ctx are borrowed for ever.
  * After fr_generation_prepare. */
+struct fr_nursery_limits;
 struct fr_uses_hooks;
-void fr_generation_use_nursery(int snapshots, const struct fr_uses_hooks *hooks, void *ctx);
+void fr_generation_use_nursery(const struct fr_nursery_limits *limits,
+			       const struct fr_uses_hooks *hooks, void *ctx);
 
 /* When the language plugins have initialised themselves (preinit_apps). */
 void fr_generation_end_preinit(void);

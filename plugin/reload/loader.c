@@ -120,12 +120,20 @@ static const char *freeze(bool is_wanted)
 					     is_wanted ? FR_REPORT_FROZEN : FR_REPORT_MILESTONE);
 	}
 	fr_bytecode_drop(load.order.text);
-	return has_waited ? load.order.text : NULL;
+	if (!has_waited)
+		return NULL;
+	return load.setup->may_freeze_edited ? load.order.text : "";
 }
 
 static bool is_watched(const char *path)
 {
 	return load.setup->uses_hooks->is_watched(load.setup->uses_ctx, path);
+}
+
+static bool nothing_is_watched(const char *path)
+{
+	(void)path;
+	return false;
 }
 
 /* The rest of a worker's life is uWSGI's. */
@@ -170,7 +178,7 @@ static void keep_what_is_loaded(void)
 {
 	const char *wanted = load.order.text;
 
-	if (!load.setup->may_freeze || !uwsgi_endswith(load.order.text, (char *)".py") ||
+	if (!load.setup->may_freeze_edited || !uwsgi_endswith(load.order.text, (char *)".py") ||
 	    fr_uses_has(load.uses, wanted) || !fr_uses_is_complete(load.uses) || unsuitable())
 		return;
 	(void)fr_frozen_split(&load, false, FR_REPORT_FROZEN);
@@ -267,8 +275,11 @@ void fr_loader_run(const struct fr_loader_setup *given, const struct fr_order *f
 	if (fr_uses_new(given->uses_hooks, given->uses_ctx, &load.uses) < 0)
 		_exit(1);
 	note_files_of_options();
-	if (fr_python_note_uses(load.uses) && given->may_freeze)
-		(void)fr_python_freeze(load.order.text, is_watched, freeze);
+	if (fr_python_note_uses(load.uses) &&
+	    (given->may_freeze_edited || given->may_freeze_on_way))
+		(void)fr_python_freeze(given->may_freeze_edited ? load.order.text : "",
+				       given->may_freeze_on_way ? is_watched : nothing_is_watched,
+				       freeze);
 	loader.is_loading = true;
 	(void)on_exit(report_exit, NULL);
 	uwsgi_init_all_apps();

@@ -66,6 +66,7 @@ enum fr_report_kind {
 	/* On that socket. */
 	FR_REPORT_STALE,   /* it ends, and so does a load that goes on from it, because the file in
 			      reason is not as it was */
+	FR_REPORT_MEMORY,  /* it has `uses` KiB of memory of its own */
 	FR_REPORT_CURRENT, /* the load that goes on from it is as good as one from the beginning */
 };
 
@@ -78,8 +79,9 @@ struct fr_report {
 
 /* All of it borrowed for ever. */
 struct fr_loader_setup {
-	int wid; /* the slot to load in */
-	bool may_freeze;
+	int wid;                /* the slot to load in */
+	bool may_freeze_edited; /* before the module that was edited */
+	bool may_freeze_on_way;
 	bool must_be_clean; /* what an application starts or opens while it is loaded must not be
 			       shared by its workers */
 	const struct fr_uses_hooks *uses_hooks;

@@ -28,13 +28,15 @@ struct frozen {
 	uint32_t uses;     /* how far it had come */
 	uint64_t last_use; /* in loads */
 	bool is_asked;     /* for the load that is being started */
+	bool is_likely;    /* to be what the next load goes on from */
+	int64_t own_kib;   /* memory, when it last looked */
 	bool is_milestone; /* before no module in particular */
 	bool is_ready;     /* it was told to be ready for the next load */
 };
 
 static struct {
 	struct fr_loader_setup setup;
-	int max_frozen;
+	struct fr_nursery_limits limits;
 	struct frozen frozen[FR_NURSERY_MAX_FROZEN + FR_NURSERY_MILESTONES];
 	int frozen_len;
 	uint64_t loads;
@@ -68,13 +70,16 @@ const char *fr_nursery_refusal(void)
 	return uwsgi.numproc > FR_LOADER_MAX_WIDS ? "there are too many workers" : NULL;
 }
 
-void fr_nursery_open(int wid, int snapshots, bool must_be_clean, const struct fr_uses_hooks *hooks,
-		     void *ctx)
+void fr_nursery_open(int wid, const struct fr_nursery_limits *limits, bool must_be_clean,
+		     const struct fr_uses_hooks *hooks, void *ctx)
 {
-	nursery.max_frozen = snapshots < FR_NURSERY_MAX_FROZEN ? snapshots : FR_NURSERY_MAX_FROZEN;
+	nursery.limits = *limits;
+	if (nursery.limits.before_edited > FR_NURSERY_MAX_FROZEN)
+		nursery.limits.before_edited = FR_NURSERY_MAX_FROZEN;
 	nursery.setup = (struct fr_loader_setup){
 		.wid = wid,
-		.may_freeze = snapshots > 0,
+		.may_freeze_edited = limits->before_edited > 0,
+		.may_freeze_on_way = limits->on_the_way,
 		.must_be_clean = must_be_clean,
 		.uses_hooks = hooks,
 		.uses_ctx = ctx,
@@ -151,8 +156,7 @@ static void send_hint(struct frozen *frozen, bool is_ready)
 {
 	uint32_t kind = is_ready ? FR_ORDER_STAND_BY : FR_ORDER_STAND_DOWN;
 
-	if (frozen->is_ready != is_ready &&
-	    send(frozen->fd, &kind, sizeof(kind), MSG_NOSIGNAL | MSG_DONTWAIT) > 0)
+	if (send(frozen->fd, &kind, sizeof(kind), MSG_NOSIGNAL | MSG_DONTWAIT) > 0)
 		frozen->is_ready = is_ready;
 }
 
@@ -219,8 +223,49 @@ static void make_room(bool is_milestone)
 		len += nursery.frozen[i].is_milestone == is_milestone;
 	if (is_milestone && len >= FR_NURSERY_MILESTONES)
 		drop_frozen(last_milestone());
-	else if (!is_milestone && len >= nursery.max_frozen)
+	else if (!is_milestone && len >= nursery.limits.before_edited)
 		drop_frozen(least_recently_used());
+}
+
+int64_t fr_nursery_memory(void)
+{
+	int64_t kib = 0;
+
+	for (int i = 0; i < nursery.frozen_len; i++)
+		kib += nursery.frozen[i].own_kib;
+	return kib;
+}
+
+/* Whoever was of use last stays longest; of those of one load, the one that is likely to be the
+ * next. */
+static int least_useful(void)
+{
+	int least = 0;
+
+	for (int i = 1; i < nursery.frozen_len; i++) {
+		const struct frozen *one = &nursery.frozen[i], *other = &nursery.frozen[least];
+
+		if (one->last_use < other->last_use ||
+		    (one->last_use == other->last_use && !one->is_likely && other->is_likely))
+			least = i;
+	}
+	return least;
+}
+
+static void keep_within_memory(void)
+{
+	static bool is_said;
+
+	while (nursery.frozen_len > 0 && fr_nursery_memory() > nursery.limits.memory_kib) {
+		if (nursery.frozen_len == 1 && !is_said) {
+			is_said = true;
+			uwsgi_log_verbose("[fastreload] a snapshot has %lld MiB of memory of its "
+					  "own, more than --fastreload-memory allows: there are "
+					  "none while that is so\n",
+					  (long long)nursery.frozen[0].own_kib / 1024);
+		}
+		drop_frozen(least_useful());
+	}
 }
 
 /*
@@ -232,8 +277,7 @@ static void prepare_next(void)
 	int next = -1;
 
 	for (int i = 0; i < nursery.frozen_len; i++) {
-		if (nursery.frozen[i].last_use == nursery.loads &&
-		    !nursery.frozen[i].is_milestone &&
+		if (nursery.frozen[i].last_use == nursery.loads && nursery.frozen[i].is_likely &&
 		    (next < 0 || nursery.frozen[i].uses > nursery.frozen[next].uses))
 			next = i;
 	}
@@ -254,6 +298,7 @@ static void note_frozen(const struct fr_report *report, int fd)
 		.last_use = nursery.loads,
 		.is_asked = true,
 		.is_milestone = report->kind == FR_REPORT_MILESTONE,
+		.is_likely = report->kind != FR_REPORT_MILESTONE,
 	};
 	watch(fd);
 }
@@ -416,6 +461,7 @@ static int go_on(void)
 		nursery.frozen[place].is_asked = true;
 		if (send_order(nursery.frozen[place].fd)) {
 			nursery.frozen[place].is_ready = false;
+			nursery.frozen[place].is_likely = true;
 			nursery.frozen[place].last_use = nursery.loads;
 			nursery.asked = place;
 			nursery.resumed_at = nursery.frozen[place].uses;
@@ -462,7 +508,7 @@ void fr_nursery_rehearse(void)
 {
 	const struct fr_nursery_order order = {.wids = &nursery.setup.wid, .wids_len = 1};
 
-	if (!nursery.setup.may_freeze || fr_nursery_is_busy())
+	if (!nursery.setup.may_freeze_on_way || fr_nursery_is_busy())
 		return;
 	fr_nursery_forget();
 	(void)write_order(&order);
@@ -564,6 +610,10 @@ static void hear_frozen(void)
 		int fd;
 		int heard = hear(nursery.frozen[i].fd, &report, &fd);
 
+		if (heard > 0 && report.kind == FR_REPORT_MEMORY) {
+			nursery.frozen[i].own_kib = report.uses;
+			continue;
+		}
 		if (heard > 0 && report.kind == FR_REPORT_CURRENT) {
 			if (nursery.asked == i)
 				nursery.asked = -1;
@@ -620,6 +670,8 @@ enum fr_nursery_state fr_nursery_step(int *ret_status)
 
 	hear_frozen();
 	state = follow_loader();
+	if (!fr_nursery_is_busy())
+		keep_within_memory();
 	/* As waitpid(2) has it. */
 	*ret_status = nursery.exit_code >= 0 ? nursery.exit_code << 8 : nursery.status;
 	if (!nursery.is_loading) {

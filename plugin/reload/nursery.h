@@ -18,6 +18,12 @@
 
 struct fr_uses_hooks;
 
+struct fr_nursery_limits {
+	int before_edited;  /* how many processes may be frozen before a module that was edited */
+	bool on_the_way;    /* and may any be at other places? */
+	int64_t memory_kib; /* that they have of their own, all together */
+};
+
 /* What is to be loaded. All borrowed for the call. */
 struct fr_nursery_order {
 	const int *wids; /* the slots of the workers; the first one's output pipe is the loader's */
@@ -43,12 +49,12 @@ enum fr_nursery_state {
 const char *fr_nursery_refusal(void);
 
 /*
- * wid: a worker slot that is for the loader alone. snapshots: how many frozen processes there may
- * be. must_be_clean: the user has asked for lazy-apps, so what an application starts or opens while
- * it is loaded must not be shared by its workers. hooks and ctx are borrowed for ever.
+ * wid: a worker slot that is for the loader alone. must_be_clean: the user has asked for lazy-apps,
+ * so what an application starts or opens while it is loaded must not be shared by its workers.
+ * hooks and ctx are borrowed for ever.
  */
-void fr_nursery_open(int wid, int snapshots, bool must_be_clean, const struct fr_uses_hooks *hooks,
-		     void *ctx);
+void fr_nursery_open(int wid, const struct fr_nursery_limits *limits, bool must_be_clean,
+		     const struct fr_uses_hooks *hooks, void *ctx);
 
 /* In the master, when its loop begins. */
 void fr_nursery_enter_loop(void);
@@ -82,6 +88,9 @@ size_t fr_nursery_resumed_at(void);
 
 /* How many are frozen now. */
 int fr_nursery_frozen(void);
+
+/* How much memory, in KiB, they had of their own when they last looked. */
+int64_t fr_nursery_memory(void);
 
 /* Ends all that is frozen: something has changed that nobody can have noted. */
 void fr_nursery_forget(void);

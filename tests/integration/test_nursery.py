@@ -585,7 +585,8 @@ SLOW = {
 
 def rehearsed(app: Instance, count: int = 2) -> None:
     """Waits until the load after the start is over."""
-    app.wait(lambda: len(others(app)) == count, 10, f"{count} are frozen on the way", lambda: f"{others(app)}\n{app.log.tail()}")
+    names = ["fastreload-snap"] * count
+    app.wait(lambda: list(map(process_name, others(app))) == names, 10, f"{count} are frozen on the way", lambda: f"{others(app)}\n{app.log.tail()}")
 
 
 @pytest.mark.parametrize("relpath, start", (("second.py", "behind"), ("first.py", "behind"), ("settings.py", "behind"), ("package/__init__.py", "beginning"), ("late.py", "behind")))
@@ -623,6 +624,56 @@ def test_what_is_quick_or_unwanted_is_not_loaded_after_the_start(option: str, le
         quick.wait_quiet(1.0)
         app.wait(lambda: len(others(app)) == least, 10, f"{least} are frozen")
         assert not others(quick)
+
+
+# How a strategy that is pinned loads the second edit of a module, and how many are frozen for it.
+STRATEGIES = {
+    "swap": ("from the beginning", 0, ()),
+    "warm": ("from behind", 2, ()),
+    "checkpoint": ("from behind", 3, ()),
+    "workers": ("for the old workers to leave", 0, ("lazy-apps = true",)),
+    "full": ("for the old workers to leave", 0, ()),
+}
+ENDED = re.compile(r"\[fastreload\] reloaded in .*")
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_a_strategy_can_be_pinned(strategy: str) -> None:
+    start, count, ini = STRATEGIES[strategy]
+    with Instance(SLOW, fastreload=[f"strategy = {strategy}"], ini=ini) as app:
+        rehearsed(app, min(count, 2))
+        for number in range(2):
+            before = app.log.count(ENDED)
+            app.save("second.py", value(f"new{number}"))
+            app.wait(lambda: app.log.count(ENDED) > before, 15, "it is reloaded")
+        assert start in app.log.matching(ENDED)[-1]
+        assert ask(app)[2] == "new1"
+        frozen(app, count)
+
+
+def test_the_frozen_take_no_more_memory_of_their_own_than_is_allowed() -> None:
+    files = {**FILES, "settings.py": "kept = bytearray(40 << 20)\n" + value("s0"), "first.py": "kept = bytearray(40 << 20)\n" + value("f0")}
+    files["second.py"] = "import settings\nfor i in range(0, len(settings.kept), 4096):\n    settings.kept[i] = 1\n" + value("x0")
+    with Instance(files, fastreload=["memory = 60"]) as app:
+        settled(app)
+        # The workers write to what the one frozen before has, too: then it has it for itself.
+        edit(app, "second.py", files["second.py"] + "A = 1\n")
+        frozen(app, 1)
+        app.wait(lambda: standbys(app), 5, "it has looked")
+        edit(app, "late.py", value("late1"))
+        edit(app, "first.py", files["first.py"] + "A = 1\n")
+        app.wait(lambda: sum(map(own_kib, others(app) + standbys(app))) < 60 << 10, 10, "there are not so many any more", lambda: str([(process_name(pid), own_kib(pid)) for pid in others(app) + standbys(app)]))
+        edit(app, "second.py", value("last"))
+        assert ask(app)[2] == "last"
+
+
+def own_kib(pid: int) -> int:
+    """Returns how much memory a process has for itself."""
+    try:
+        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    except OSError:
+        return 0
+    return sum(int(line.split()[1]) for line in lines if line.startswith("Private_"))
 
 
 @pytest.mark.parametrize("victim", ("standby", "keeper", "both"))
