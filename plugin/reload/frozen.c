@@ -127,7 +127,7 @@ static enum fr_order_kind wait_for_order(struct fr_load *load, int *fds, int *re
 		*ret_fds_len = (int)((header->cmsg_len - CMSG_LEN(0)) / sizeof(int));
 		memcpy(fds, CMSG_DATA(header), sizeof(int) * (size_t)*ret_fds_len);
 	}
-	if (load->order.kind == FR_ORDER_LOAD && *ret_fds_len < FR_FDS)
+	if (load->order.kind <= FR_ORDER_RESPAWN && *ret_fds_len < FR_FDS)
 		_exit(0);
 	return load->order.kind;
 }
@@ -214,7 +214,8 @@ static void go_on(struct fr_load *load, const int *fds, int fds_len)
 	fr_rows_enter(load->setup->wid);
 	fr_rows_restore(load->setup->wid, (uint32_t)load->setup->wid);
 	fr_rows_restore_request();
-	if (!fr_frozen_tell(load, load->talk, FR_REPORT_LOADER, ""))
+	if (load->order.kind == FR_ORDER_LOAD &&
+	    !fr_frozen_tell(load, load->talk, FR_REPORT_LOADER, ""))
 		_exit(0); /* the master has given this load up */
 }
 
@@ -323,10 +324,11 @@ static void watch_standby(const struct fr_load *load, int link)
 	}
 }
 
-/* An order to load has come, and there is no standby. Returns true in the copy. */
+/* An order to load or to respawn has come, and there is no standby. Returns true in the copy. */
 static bool copy_for_order(struct fr_load *load, bool in_python, const int *fds, int fds_len)
 {
-	const char *changed = outdated_by(load);
+	bool is_load = load->order.kind == FR_ORDER_LOAD;
+	const char *changed = is_load ? outdated_by(load) : NULL;
 	int link;
 	pid_t pid;
 
@@ -342,7 +344,10 @@ static bool copy_for_order(struct fr_load *load, bool in_python, const int *fds,
 	close_fds(fds, fds_len);
 	if (pid < 0)
 		_exit(1);
-	confirm(load, link);
+	if (is_load)
+		confirm(load, link);
+	else
+		close(link);
 	return false;
 }
 
@@ -362,13 +367,13 @@ static bool keep_standby(struct fr_load *load, bool in_python)
 }
 
 /* The process that was frozen. Returns in the copies that go on. */
-static void stay(struct fr_load *load, bool in_python)
+static void stay(struct fr_load *load, bool in_python, const char *name)
 {
 	int fds[FR_LOADER_MAX_FDS], fds_len;
 	struct pollfd orders = {.fd = load->ice, .events = POLLIN};
 	bool wants_standby = false, is_resting = false;
 
-	(void)prctl(PR_SET_NAME, FR_LOADER_SNAPSHOT_NAME);
+	(void)prctl(PR_SET_NAME, name);
 	(void)sigaction(SIGCHLD, NULL, &frozen.on_child);
 	signal(SIGCHLD, SIG_IGN); /* nobody waits here for the copies */
 	close(load->talk);
@@ -391,6 +396,7 @@ static void stay(struct fr_load *load, bool in_python)
 		}
 		switch (wait_for_order(load, fds, &fds_len)) {
 		case FR_ORDER_LOAD:
+		case FR_ORDER_RESPAWN:
 			is_resting = false;
 			if (copy_for_order(load, in_python, fds, fds_len))
 				return;
@@ -437,7 +443,8 @@ bool fr_frozen_split(struct fr_load *load, bool in_python, enum fr_report_kind k
 	if (pid == 0) {
 		close(ends[0]);
 		load->ice = ends[1];
-		stay(load, in_python);
+		stay(load, in_python,
+		     kind == FR_REPORT_GOOD ? FR_LOADER_GOOD_NAME : FR_LOADER_SNAPSHOT_NAME);
 		return true;
 	}
 	close(ends[1]);

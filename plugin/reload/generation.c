@@ -43,11 +43,22 @@ extern struct uwsgi_server uwsgi;
 #define FR_GENERATION_REHEARSE_MS       100
 #define FR_GENERATION_REHEARSE_AFTER_MS 500
 
-enum slot_state { SLOT_FREE, SLOT_LOADING, SLOT_SERVING, SLOT_LEAVING, SLOT_DOOMED, SLOT_RESERVED };
+/* Before a worker that was to take the place of another, and has died itself, is tried again. */
+#define FR_GENERATION_LOST_MS 1000
+
+enum slot_state {
+	SLOT_FREE,
+	SLOT_LOADING,
+	SLOT_RETURNING, /* takes the place of one that has died, with the code that serves */
+	SLOT_SERVING,
+	SLOT_LEAVING,
+	SLOT_DOOMED,
+	SLOT_RESERVED,
+};
 
 struct slot {
 	enum slot_state state;
-	int64_t until_ms; /* LEAVING: then it is killed; LOADING: then it has failed */
+	int64_t until_ms; /* LEAVING: then it is killed; LOADING, RETURNING: then it has failed */
 	bool is_unborn;   /* the nursery has still to fork it */
 };
 
@@ -64,12 +75,15 @@ static struct {
 	const char **changed_paths; /* they point into it */
 	size_t changed_len;
 	int64_t rehearse_at_ms; /* 0: not known yet; -1: no more */
-	bool awaits_first; /* the first generation was loading when something changed, and loads
-			      again */
-	bool must_start;   /* candidates are wanted, and wait for slots to become free */
-	bool was_loaded;   /* all candidates were, in the last turn */
-	bool is_switching; /* the old ones have been told to accept no more; the new ones wait for
-			      that */
+	int lost;           /* so many that were to take the place of others have died themselves */
+	int64_t lost_at_ms; /* the last of them */
+	bool is_broken;     /* what is on the disk did not load */
+	bool awaits_first;  /* the first generation was loading when something changed, and loads
+			       again */
+	bool must_start;    /* candidates are wanted, and wait for slots to become free */
+	bool was_loaded;    /* all candidates were, in the last turn */
+	bool is_switching;  /* the old ones have been told to accept no more; the new ones wait for
+			       that */
 	int retries;
 	int failed_wid; /* whose output explains the failure; 0: none */
 	char failure[128];
@@ -589,11 +603,16 @@ static int reap(int64_t now_ms, int *ret_status)
 		enum slot_state state = gen.slots[wid].state;
 
 		if (state == SLOT_FREE || state == SLOT_SERVING || state == SLOT_RESERVED ||
+		    (state == SLOT_RETURNING && uwsgi.workers[wid].pid <= 0) ||
 		    !has_ended(wid, now_ms, &status))
 			continue;
 		uwsgi.workers[wid].cursed_at = 0;
 		uwsgi.workers[wid].no_mercy_at = 0;
 		gen.slots[wid].state = SLOT_FREE;
+		if (state == SLOT_RETURNING) {
+			gen.lost++;
+			gen.lost_at_ms = now_ms;
+		}
 		if (state == SLOT_LOADING) {
 			died_wid = wid;
 			*ret_status = status;
@@ -739,8 +758,13 @@ static void begin_switch(int64_t now_ms)
 				fr_output_forget(wid);
 			is_shown = true;
 			gen.apps = fr_board_get(&fr_board_slot(wid)->apps);
+		} else if (gen.slots[wid].state == SLOT_RETURNING) {
+			doom(wid);
 		}
 	}
+	if (gen.has_nursery)
+		fr_nursery_keep_good();
+	gen.lost = 0;
 	gen.is_switching = true;
 }
 
@@ -767,6 +791,7 @@ static void end_switch(void)
 			fr_board_go(wid);
 	}
 	gen.is_switching = false;
+	gen.is_broken = false;
 }
 
 bool fr_generation_is_switching(void)
@@ -817,12 +842,80 @@ static bool is_of_use(int wid)
 	       fr_board_get(&slot->apps) >= gen.apps;
 }
 
+static int free_slot(void)
+{
+	for (int wid = 1; wid <= uwsgi.numproc; wid++) {
+		if (gen.slots[wid].state == SLOT_FREE)
+			return wid;
+	}
+	return 0;
+}
+
+/* Another worker, of the code that serves. Returns its slot, or 0. */
+static int bring_back(int64_t now_ms)
+{
+	int wid = gen.has_nursery && fr_nursery_has_good() ? free_slot() : 0;
+
+	if (wid == 0)
+		return 0;
+	fr_board_clear(wid);
+	uwsgi.workers[wid].apps_cnt = 0;
+	uwsgi.workers[wid].pid = 0;
+	if (!fr_nursery_respawn(wid))
+		return 0;
+	gen.slots[wid] =
+		(struct slot){.state = SLOT_RETURNING, .until_ms = now_ms + gen.timeout_ms};
+	return wid;
+}
+
+/* Those that are there join the others. One that has died is tried again when its time is over. */
+static void look_at_returning(int64_t now_ms)
+{
+	for (int wid = 1; wid <= uwsgi.numproc; wid++) {
+		if (gen.slots[wid].state != SLOT_RETURNING)
+			continue;
+		if (fr_board_get(&fr_board_slot(wid)->is_loaded)) {
+			uwsgi.workers[wid].cheaped = 0;
+			gen.slots[wid].state = SLOT_SERVING;
+			fr_output_show(wid);
+			fr_board_go(wid);
+		} else if (now_ms >= gen.slots[wid].until_ms) {
+			doom(wid);
+			gen.lost++;
+			gen.lost_at_ms = now_ms;
+		}
+	}
+}
+
+/* Not without end and pause, if they all die. If there is no good code left to be had, uWSGI's way,
+ * from the disk. */
+static void replace_lost(int64_t now_ms)
+{
+	int wid;
+
+	if (gen.lost == 0 || now_ms < gen.lost_at_ms + FR_GENERATION_LOST_MS)
+		return;
+	gen.lost_at_ms = now_ms;
+	if (bring_back(now_ms)) {
+		gen.lost--;
+		return;
+	}
+	wid = free_slot();
+	if (wid == 0 || (gen.has_nursery && fr_nursery_has_good()))
+		return;
+	gen.lost--;
+	gen.slots[wid] = (struct slot){.state = SLOT_SERVING};
+	uwsgi.workers[wid].cheaped = 0;
+	if (uwsgi_respawn_worker(wid))
+		become_worker(wid);
+}
+
 /*
  * uWSGI respawns a worker that has crashed or had its time, and that one loads what is on the disk.
- * If that is broken, it is left out: the others serve the last good code. If there are no others,
- * it serves what it has.
+ * If that is broken, another one takes its place, of the last good code. Where that is not to be
+ * had it is left out: the others serve. If there are no others, it serves what it has.
  */
-static void look_at_respawned(void)
+static void look_at_respawned(int64_t now_ms)
 {
 	bool is_served = false;
 
@@ -830,19 +923,28 @@ static void look_at_respawned(void)
 		is_served |= is_of_use(wid);
 	for (int wid = 1; wid <= uwsgi.numproc; wid++) {
 		const struct fr_board_slot *slot = fr_board_slot(wid);
+		int other_wid;
 
 		if (gen.slots[wid].state != SLOT_SERVING || uwsgi.workers[wid].pid <= 0 ||
 		    !fr_board_get(&slot->is_loaded) || fr_board_get(&slot->apps) >= gen.apps ||
 		    !fr_board_get(&slot->must_hold) || fr_board_get(&slot->may_go))
 			continue;
-		if (!is_served) {
+		other_wid = bring_back(now_ms);
+		if (!other_wid && !is_served) {
 			fr_board_go(wid);
 			continue;
 		}
-		uwsgi_log_verbose(
-			"[fastreload] worker %d was respawned, but the code on the disk does "
-			"not load: it is left out until the next good save\n",
-			wid);
+		if (other_wid)
+			uwsgi_log_verbose(
+				"[fastreload] worker %d was respawned, but the code on the "
+				"disk does not load: worker %d takes its place, with the last "
+				"good code\n",
+				wid, other_wid);
+		else
+			uwsgi_log_verbose("[fastreload] worker %d was respawned, but the code on "
+					  "the disk does "
+					  "not load: it is left out until the next good save\n",
+					  wid);
 		uwsgi.workers[wid].cheaped = 1;
 		doom(wid);
 	}
@@ -898,10 +1000,14 @@ static int64_t next_look(void)
 {
 	int64_t at_ms = gen.rehearse_at_ms > 0 ? gen.rehearse_at_ms : -1;
 
+	if (gen.lost > 0 && (at_ms < 0 || gen.lost_at_ms + FR_GENERATION_LOST_MS < at_ms))
+		at_ms = gen.lost_at_ms + FR_GENERATION_LOST_MS;
+
 	for (int wid = 1; wid <= uwsgi.numproc; wid++) {
 		const struct slot *slot = &gen.slots[wid];
 
-		if ((slot->state == SLOT_LEAVING || slot->state == SLOT_LOADING) &&
+		if ((slot->state == SLOT_LEAVING || slot->state == SLOT_LOADING ||
+		     slot->state == SLOT_RETURNING) &&
 		    (at_ms < 0 || slot->until_ms < at_ms))
 			at_ms = slot->until_ms;
 	}
@@ -924,7 +1030,8 @@ static void wind_up(void)
 
 		if (worker->pid <= 0)
 			continue;
-		if (gen.slots[wid].state == SLOT_LOADING || gen.slots[wid].state == SLOT_DOOMED)
+		if (gen.slots[wid].state == SLOT_LOADING || gen.slots[wid].state == SLOT_DOOMED ||
+		    gen.slots[wid].state == SLOT_RETURNING)
 			doom(wid);
 		else if (gen.slots[wid].state == SLOT_SERVING && !worker->cursed_at)
 			uwsgi_curse(wid, uwsgi_instance_is_dying ? SIGINT : SIGHUP);
@@ -970,7 +1077,11 @@ enum fr_generation_state fr_generation_step(int64_t now_ms, int64_t *ret_wake_ms
 	if (!gen.wanted)
 		return FR_GENERATION_IDLE;
 	learn_apps();
-	look_at_respawned();
+	/* With the last good code at hand, a worker that uWSGI respawns need not try the other. */
+	fr_board_tell_not_to_load(gen.is_broken && gen.has_nursery && fr_nursery_has_good());
+	look_at_respawned(now_ms);
+	look_at_returning(now_ms);
+	replace_lost(now_ms);
 	if (gen.awaits_first && is_first_there()) {
 		gen.awaits_first = false;
 		gen.changed_len = 0;
@@ -988,6 +1099,8 @@ enum fr_generation_state fr_generation_step(int64_t now_ms, int64_t *ret_wake_ms
 	rehearse(now_ms);
 	if (!gen.is_switching)
 		state = follow_candidates(now_ms, died_wid, status);
+	if (state == FR_GENERATION_FAILED)
+		gen.is_broken = true;
 	if (gen.is_switching) {
 		if (have_old_let_go()) {
 			end_switch();

@@ -172,6 +172,15 @@ static void fork_workers(void)
 	(void)fr_frozen_tell(&load, load.talk, FR_REPORT_BORN, "");
 }
 
+/* What serves from now on can be brought forth again, whatever becomes of the files. Nobody waits
+ * for this: the workers are there. */
+static void keep_good(void)
+{
+	if (unsuitable() || !fr_frozen_split(&load, false, FR_REPORT_GOOD))
+		return;
+	fork_workers(); /* in a copy, for an order to respawn */
+}
+
 /* An edit of a module that is imported only by the workers, when they need it: then all that is
  * loaded can stay. */
 static void keep_what_is_loaded(void)
@@ -225,12 +234,15 @@ __attribute__((noreturn)) static void finish(void)
 	}
 	if (load.order.is_rehearsal) {
 		(void)fr_frozen_tell(&load, load.talk, FR_REPORT_BORN, "");
+		fr_rows_save(load.setup->wid);
+		keep_good();
 		_exit(0);
 	}
 	fr_rows_save(load.setup->wid);
 	keep_what_is_loaded();
 	end_unless_confirmed(); /* a copy of this comes back from there, too */
 	fork_workers();
+	keep_good();
 	_exit(0);
 }
 

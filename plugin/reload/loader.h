@@ -18,6 +18,7 @@ struct fr_uses_hooks;
 #define FR_LOADER_NAME          "fastreload-load"
 #define FR_LOADER_SNAPSHOT_NAME "fastreload-snap"
 #define FR_LOADER_STANDBY_NAME  "fastreload-wait"
+#define FR_LOADER_GOOD_NAME     "fastreload-good"
 
 #define FR_LOADER_MAX_WIDS 64
 #define FR_LOADER_MAX_FDS  64
@@ -25,6 +26,8 @@ struct fr_uses_hooks;
 
 enum fr_order_kind {
 	FR_ORDER_LOAD,       /* go on, and load */
+	FR_ORDER_RESPAWN,    /* bring forth the workers, with what is loaded, however the files look
+				now */
 	FR_ORDER_STAND_BY,   /* the next load will probably go on here: be ready for it */
 	FR_ORDER_STAND_DOWN, /* it will probably not: cost nothing */
 };
@@ -63,6 +66,7 @@ enum fr_report_kind {
 	 */
 	FR_REPORT_FROZEN,    /* just before the module that was edited */
 	FR_REPORT_MILESTONE, /* somewhere on the way */
+	FR_REPORT_GOOD,      /* when all was loaded */
 	/* On that socket. */
 	FR_REPORT_STALE,   /* it ends, and so does a load that goes on from it, because the file in
 			      reason is not as it was */

@@ -54,7 +54,8 @@ void fr_loop_begin_load(void)
 		signal(signals[i], SIG_DFL);
 	is_loading = true;
 	(void)on_exit(exit_at_once, NULL);
-	fr_board_enter(uwsgi.mywid);
+	if (!fr_board_enter(uwsgi.mywid) && fr_board_is_not_to_load())
+		uwsgi.lazy_apps = 0;
 }
 
 bool fr_loop_is_usable(void)

@@ -41,6 +41,10 @@ static struct {
 	int frozen_len;
 	uint64_t loads;
 
+	int good; /* leads to the process that was frozen when the serving code was loaded; -1 */
+	bool is_good_awaited; /* the code serves, and its process has not been heard of yet */
+	int new_good;         /* the same of the code that does not serve yet; -1 */
+
 	/* The load under way. */
 	bool is_loading;   /* its outcome is awaited */
 	pid_t loader;      /* 0: not known yet, or it has ended */
@@ -55,7 +59,7 @@ static struct {
 	uint32_t resumed_at;
 	struct fr_order order;
 	char reason[160];
-} nursery = {.ours = -1, .theirs = -1, .asked = -1};
+} nursery = {.ours = -1, .theirs = -1, .good = -1, .new_good = -1, .asked = -1};
 
 const char *fr_nursery_refusal(void)
 {
@@ -285,6 +289,42 @@ static void prepare_next(void)
 		send_hint(&nursery.frozen[i], i == next);
 }
 
+static void note_good(int fd)
+{
+	close_watched(&nursery.new_good);
+	nursery.new_good = fd;
+	if (fd >= 0)
+		watch(fd);
+	/* The outcome of the load has been heard before: it may be known what comes of it. */
+	if (nursery.is_good_awaited)
+		fr_nursery_keep_good();
+}
+
+void fr_nursery_keep_good(void)
+{
+	nursery.is_good_awaited = nursery.new_good < 0;
+	if (nursery.new_good < 0)
+		return;
+	close_watched(&nursery.good);
+	nursery.good = nursery.new_good;
+	nursery.new_good = -1;
+}
+
+bool fr_nursery_has_good(void)
+{
+	return nursery.good >= 0;
+}
+
+/* It says nothing; but it may end. */
+static void hear_good(int *fd)
+{
+	struct fr_report report;
+	int none;
+
+	if (*fd >= 0 && hear(*fd, &report, &none) < 0)
+		close_watched(fd);
+}
+
 /* The loader has frozen a copy of itself: fd leads to that. */
 static void note_frozen(const struct fr_report *report, int fd)
 {
@@ -326,7 +366,12 @@ void fr_nursery_close_in_child(void)
 		close(nursery.frozen[i].fd);
 	if (nursery.ours >= 0)
 		close(nursery.ours);
+	if (nursery.good >= 0)
+		close(nursery.good);
+	if (nursery.new_good >= 0)
+		close(nursery.new_good);
 	nursery.frozen_len = 0;
+	nursery.good = nursery.new_good = -1;
 	nursery.ours = -1;
 }
 
@@ -375,12 +420,13 @@ static size_t order_size(const struct fr_order *order)
 }
 
 /* uWSGI's sockets in the order of its list: a frozen process has let go of them. */
-static int list_fds(int *fds)
+static int list_fds(const struct fr_order *order, int *fds)
 {
 	int len = FR_FDS;
 
-	fds[FR_FD_TALK] = nursery.theirs;
-	fds[FR_FD_OUTPUT] = fr_output_writer(nursery.order.wids[0]);
+	fds[FR_FD_OUTPUT] = fr_output_writer((int)order->wids[0]);
+	/* Of a worker that is brought forth again nothing is to be said. */
+	fds[FR_FD_TALK] = order->kind == FR_ORDER_LOAD ? nursery.theirs : fds[FR_FD_OUTPUT];
 	for (struct uwsgi_socket *sock = uwsgi.sockets; sock && len < FR_LOADER_MAX_FDS;
 	     sock = sock->next) {
 		if (sock->fd >= 0)
@@ -389,13 +435,13 @@ static int list_fds(int *fds)
 	return len;
 }
 
-static bool send_order(int fd)
+static bool send_order(int fd, const struct fr_order *order)
 {
 	char space[CMSG_SPACE(sizeof(int) * FR_LOADER_MAX_FDS)] = {0};
-	struct iovec iov = {&nursery.order, order_size(&nursery.order)};
+	struct iovec iov = {(void *)order, order_size(order)};
 	struct msghdr message = {.msg_iov = &iov, .msg_iovlen = 1, .msg_control = space};
 	int fds[FR_LOADER_MAX_FDS];
-	int len = list_fds(fds);
+	int len = list_fds(order, fds);
 	struct cmsghdr *header;
 
 	if (fds[FR_FD_OUTPUT] < 0)
@@ -459,12 +505,13 @@ static int go_on(void)
 
 	while ((place = furthest()) >= 0) {
 		nursery.frozen[place].is_asked = true;
-		if (send_order(nursery.frozen[place].fd)) {
+		if (send_order(nursery.frozen[place].fd, &nursery.order)) {
 			nursery.frozen[place].is_ready = false;
 			nursery.frozen[place].is_likely = true;
 			nursery.frozen[place].last_use = nursery.loads;
 			nursery.asked = place;
 			nursery.resumed_at = nursery.frozen[place].uses;
+			close_theirs(); /* if who has taken the order dies, that is heard */
 			return 0;
 		}
 		drop_frozen(place);
@@ -481,6 +528,8 @@ static int begin(void)
 	nursery.loader = 0;
 	nursery.asked = -1;
 	nursery.must_restart = false;
+	nursery.is_good_awaited = false;
+	close_watched(&nursery.new_good);
 	nursery.has_ended = false;
 	nursery.status = nursery.exit_code = -1;
 	return error ? error : go_on();
@@ -501,6 +550,21 @@ int fr_nursery_start(const struct fr_nursery_order *order)
 	if (error)
 		fr_nursery_stop();
 	return error;
+}
+
+bool fr_nursery_respawn(int wid)
+{
+	static struct fr_order order = {.kind = FR_ORDER_RESPAWN, .wids_len = 1};
+	bool is_sent;
+
+	if (nursery.good < 0)
+		return false;
+	order.wids[0] = wid;
+	order.tickets[0] = fr_board_get(&fr_board_slot(wid)->ticket);
+	fr_output_begin(wid);
+	is_sent = send_order(nursery.good, &order);
+	fr_output_forked(wid);
+	return is_sent;
 }
 
 /* The loader's own slot stands for the workers that there are none of. */
@@ -576,6 +640,9 @@ static enum fr_nursery_state hear_loader(void)
 		case FR_REPORT_FROZEN:
 		case FR_REPORT_MILESTONE:
 			note_frozen(&report, fd);
+			break;
+		case FR_REPORT_GOOD:
+			note_good(fd);
 			break;
 		case FR_REPORT_BORN:
 			return FR_NURSERY_BORN;
@@ -657,8 +724,12 @@ static enum fr_nursery_state follow_loader(void)
 	reap_loader();
 	if (nursery.ours >= 0)
 		state = hear_loader();
-	if (state == FR_NURSERY_FAILED)
+	if (state == FR_NURSERY_FAILED) {
 		close_watched(&nursery.ours);
+		/* Who took the order has not even named itself: nothing was loaded. */
+		if (nursery.loader <= 0 && !nursery.has_ended && nursery.resumed_at > 0)
+			nursery.must_restart = nursery.is_loading;
+	}
 	if (state == FR_NURSERY_LOADING && (nursery.has_ended || nursery.ours < 0))
 		state = FR_NURSERY_FAILED;
 	return state == FR_NURSERY_FAILED && is_more_awaited() ? FR_NURSERY_LOADING : state;
@@ -669,6 +740,8 @@ enum fr_nursery_state fr_nursery_step(int *ret_status)
 	enum fr_nursery_state state;
 
 	hear_frozen();
+	hear_good(&nursery.good);
+	hear_good(&nursery.new_good);
 	state = follow_loader();
 	if (!fr_nursery_is_busy())
 		keep_within_memory();
@@ -683,9 +756,12 @@ enum fr_nursery_state fr_nursery_step(int *ret_status)
 		state = restart() < 0 ? FR_NURSERY_FAILED : FR_NURSERY_LOADING;
 	if (state != FR_NURSERY_LOADING) {
 		nursery.is_loading = false;
-		close_watched(&nursery.ours);
+		if (state != FR_NURSERY_BORN) /* else there may be more to hear */
+			close_watched(&nursery.ours);
 		prepare_next();
 		if (nursery.order.is_rehearsal) {
+			if (state == FR_NURSERY_BORN)
+				fr_nursery_keep_good();
 			fr_output_forget(nursery.setup.wid);
 			return FR_NURSERY_IDLE;
 		}

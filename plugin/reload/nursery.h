@@ -89,6 +89,16 @@ size_t fr_nursery_resumed_at(void);
 /* How many are frozen now. */
 int fr_nursery_frozen(void);
 
+/* What has just been loaded serves from now on: if it can be brought forth again, that is kept. */
+void fr_nursery_keep_good(void);
+
+/* Can it? */
+bool fr_nursery_has_good(void);
+
+/* Brings forth one more worker of it, in this slot, which fr_board_clear has been called for. Says
+ * no more of it: the worker shows on the board. False: that cannot be. */
+bool fr_nursery_respawn(int wid);
+
 /* How much memory, in KiB, they had of their own when they last looked. */
 int64_t fr_nursery_memory(void);
 

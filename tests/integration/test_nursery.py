@@ -118,7 +118,7 @@ def value(text: str) -> str:
 def others(app: Instance) -> list[int]:
     """Returns the processes of the instance that are neither its master nor its workers: the frozen ones, when it is quiet."""
     workers = set(workers_of(app))
-    known = [*workers, *standbys(app)]
+    known = [*workers, *standbys(app), *good(app)]
     return [pid for pid in descendants_of(app.master_pid) if pid not in known and process_state(pid) not in ("Z", "X", "")]
 
 
@@ -676,6 +676,64 @@ def own_kib(pid: int) -> int:
     return sum(int(line.split()[1]) for line in lines if line.startswith("Private_"))
 
 
+def good(app: Instance) -> list[int]:
+    """Returns the process that holds the last good code."""
+    return [pid for pid in descendants_of(app.master_pid) if process_name(pid) == "fastreload-good" and process_state(pid) not in ("Z", "X", "")]
+
+
+DYING = {
+    "a crash": lambda app: os.kill(next(iter(workers_of(app))), signal.SIGSEGV),
+    "a kill": lambda app: os.kill(next(iter(workers_of(app))), signal.SIGKILL),
+    "an exit": lambda app: app.try_get("/?__import__('os')._exit(3)"),
+}
+
+
+@pytest.mark.parametrize("workers", (1, 3))
+@pytest.mark.parametrize("how", DYING)
+def test_a_worker_that_dies_while_the_code_is_broken_comes_back_with_the_last_good_code(how: str, workers: int) -> None:
+    with Instance(FILES, workers=workers) as app:
+        settled(app)
+        edit(app, "first.py", value("good"))
+        app.save("second.py", "broken(\n")
+        app.wait(lambda: app.log.count(NOT_RELOADED) == 1, 10, "it is said that it is broken")
+        for _ in range(3):
+            before = set(workers_of(app))
+            DYING[how](app)
+            app.wait(lambda: len(workers_of(app)) == workers and set(workers_of(app)) != before, 10, "there are as many again", lambda: f"{workers_of(app)}\n{app.log.tail()}")
+            assert {tuple(answer) for answer in ask_all(app, "[first.VALUE,second.VALUE,ENTRY]", workers).values()} == {("good", "x0", "e0")}
+        assert app.log.count(re.compile("SyntaxError")) == app.log.count(NOT_RELOADED) * 2, "nobody else has loaded it"
+        edit(app, "second.py", value("mended"))
+        newest_is_served(app, "mended", workers)
+
+
+def test_max_requests_while_the_code_is_broken_lose_no_request() -> None:
+    with Instance(FILES, workers=2, ini=["max-requests = 5", "min-worker-lifetime = 0"]) as app:
+        settled(app)
+        edit(app, "first.py", value("good"))
+        app.save("second.py", "broken(\n")
+        app.wait(lambda: app.log.count(NOT_RELOADED) == 1, 10, "it is said that it is broken")
+        answers = [app.get("/?[first.VALUE,second.VALUE]") for _ in range(60)]
+        assert {(answer.status, str(json.loads(answer.text)[1])) for answer in answers} == {(200, "['good', 'x0']")}
+        edit(app, "second.py", value("mended"))
+        newest_is_served(app, "mended", 2)
+
+
+def test_the_last_good_code_is_held_once_and_changes_hands_with_the_workers() -> None:
+    with Instance(FILES) as app:
+        settled(app)
+        seen = set()
+        for number in range(3):
+            edit(app, "second.py", value(f"new{number}"))
+            app.wait(lambda: len(good(app)) == 1 and not seen & set(good(app)), 5, "the new one is held")
+            seen |= set(good(app))
+        app.save("second.py", "broken(\n")
+        app.wait(lambda: app.log.count(NOT_RELOADED) == 1, 10, "it is said that it is broken")
+        assert set(good(app)) <= seen and len(good(app)) == 1
+        kill(good(app)[0])
+        kill(next(iter(workers_of(app))))
+        app.wait(lambda: app.try_get() is not None and "new2" in app.get().text, 10, "the other one serves")
+
+
 @pytest.mark.parametrize("victim", ("standby", "keeper", "both"))
 def test_a_killed_standby_or_keeper_costs_nothing_but_time(victim: str) -> None:
     with Instance(FILES) as app:
@@ -759,10 +817,10 @@ def test_the_frozen_end_with_the_master_or_its_image(how: str) -> None:
 
 
 def newest_is_served(app: Instance, text: str, workers: int) -> None:
-    """Waits until all workers answer that and there are no others, nor anything else but `3` frozen ones at most."""
+    """Waits until all workers answer that and there are no others, nor anything else but five frozen ones at most."""
 
     def is_whole() -> bool:
-        return len(workers_of(app)) == workers and len(others(app)) <= 3 and not zombies_of(app.master_pid)
+        return len(workers_of(app)) == workers and len(others(app)) <= 5 and not zombies_of(app.master_pid)
 
     app.wait(lambda: (app.try_get() or [0, ""])[1].find(text) > 0, 10, f"{text} is served")
     app.wait(is_whole, 8, "there are the workers and the frozen, and nobody else", lambda: f"{workers_of(app)} {others(app)}\n{app.log.tail()}")
@@ -812,7 +870,7 @@ def test_it_is_whole_again_after_kills_of_loaders_and_frozen_processes() -> None
             text = ("import many\n" if relpath == "settings.py" else "") + value(f"k{number}.")
             app.save(relpath, text)
             time.sleep(rng.uniform(0, 0.03))  # The subject of the test.
-            victims = others(app) + standbys(app)
+            victims = others(app) + standbys(app) + good(app)
             if victims:
                 kill(rng.choice(victims))
             try:
@@ -829,6 +887,7 @@ def test_many_reloads_leave_nothing_behind() -> None:
 
         def look() -> tuple[int, int, int]:
             app.wait(lambda: len(workers_of(app)) == 2 and len(others(app)) <= 3, 5, "the old ones are gone")
+            app.wait(lambda: len(standbys(app)) == len(good(app)) == 1, 5, "one stands by, and one holds the good code")
             app.wait(lambda: not zombies_of(app.master_pid), 5, "no zombies")
             return len(descendants_of(app.master_pid)), app.fd_count(), app.memory_kb()
 
