@@ -253,6 +253,22 @@ PYTEST = $(TEST_ENV) $(PYTHON) -m pytest -q -o cache_dir="$(ROOT)/build/pytest" 
 check-integration: build/fastreload_plugin.so ## real uWSGI, real saves (PYTEST_ARGS, for instance PYTEST_ARGS='-k vim')
 	@$(PYTEST) || { echo "== once more, those that failed:"; $(PYTEST) --last-failed; }
 
+# --- every night -----------------------------------------------------------------------------------------------
+
+# What takes too long for each change. A target of its own for each; check-nightly makes them all.
+NIGHTLY := check-differential
+
+.PHONY: check-nightly
+check-nightly: ## what takes hours: all of the above, and then random edits by the thousand (FR_EDITS)
+	@$(MAKE) check
+	@for check in $(NIGHTLY); do echo "== $$check"; $(MAKE) $$check || { echo "== $$check: FAILED" >&2; exit 1; }; done
+	@echo "== all nightly checks passed"
+
+.PHONY: check-differential
+FR_EDITS ?= 5000
+check-differential: build/fastreload_plugin.so ## after random edits, a reload answers what a fresh start answers (FR_EDITS, FR_DIFF_SEED)
+	@FR_DIFF_EDITS=$(FR_EDITS) $(PYTEST) -k differential
+
 # --- for developers --------------------------------------------------------------------------------------------
 
 .PHONY: format
