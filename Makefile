@@ -118,11 +118,10 @@ build/run/db.sqlite3: | build/run/manage.py
 	@mv $@.new $@
 
 .PHONY: bench
-bench: ## measure the time from a save to the first answer by new code, and what is lost under load, side by side (BENCH_ARGS, GENERATIONS_ARGS)
+bench: ## measure the time from a save to the first answer by new code, and what it costs, beside others (BENCH_ARGS, for instance BENCH_ARGS='--saves 50')
 	@PYTHON="$(PYTHON)" tests/setup bench
 	@$(MAKE) all
 	@$(TEST_ENV) $(PYTHON) tests/bench/bench.py $(BENCH_ARGS)
-	@$(TEST_ENV) $(PYTHON) tests/bench/generations.py $(GENERATIONS_ARGS)
 
 # --- all checks ------------------------------------------------------------------------------------------------
 
@@ -238,10 +237,11 @@ check-valgrind: build/unit/check ## the same under valgrind, in one process
 		--show-leak-kinds=definite,indirect --errors-for-leak-kinds=definite,indirect build/unit/check
 
 .PHONY: check-patterns
-ORACLE_ROUNDS ?= 200
-check-patterns: build/unit/pattern_oracle ## compare the patterns with git's (ORACLE_ROUNDS)
+ORACLE_ROUNDS ?= 500
+check-patterns: build/unit/pattern_oracle build/unit/ignore_oracle ## compare patterns and ignore files with git's (ORACLE_ROUNDS, SEED)
 	@$(call need,git)
-	@$(PYTHON) -B tests/unit/compare_gitignore.py $< --rounds $(ORACLE_ROUNDS) $(if $(SEED),--seed $(SEED))
+	@$(PYTHON) -B tests/unit/compare_gitignore.py build/unit/pattern_oracle --rounds $(ORACLE_ROUNDS) $(if $(SEED),--seed $(SEED))
+	@$(PYTHON) -B tests/unit/compare_ignore.py build/unit/ignore_oracle --rounds $(ORACLE_ROUNDS) $(if $(SEED),--seed $(SEED))
 
 # --- integration tests -----------------------------------------------------------------------------------------
 
@@ -249,7 +249,7 @@ TEST_ENV = FASTRELOAD_PLUGIN_DIR="$(ROOT)/build" FASTRELOAD_UWSGI="$(UWSGI)" PYT
 
 .PHONY: check-integration
 # What fails only now and then, on a machine that has other things to do, is shown, and has to pass when asked again.
-PYTEST = $(TEST_ENV) $(PYTHON) -m pytest -q -o cache_dir="$(ROOT)/build/pytest" tests/integration $(PYTEST_ARGS)
+PYTEST = $(TEST_ENV) $(PYTHON) -m pytest -q -o cache_dir="$(ROOT)/build/pytest" tests/integration tests/bench $(PYTEST_ARGS)
 check-integration: build/fastreload_plugin.so ## real uWSGI, real saves (PYTEST_ARGS, for instance PYTEST_ARGS='-k vim')
 	@$(PYTEST) || { echo "== once more, those that failed:"; $(PYTEST) --last-failed; }
 

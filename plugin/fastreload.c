@@ -24,6 +24,7 @@
 #include "reload/nursery.h"
 #include "reload/output.h"
 #include "reload/reload.h"
+#include "reload/spare.h"
 #include "reload/strategy.h"
 #include "reload/wake.h"
 #include "watch/baseline.h"
@@ -88,7 +89,7 @@ static void post_init(void)
 static void preinit_apps(void)
 {
 	if (fr_door.watcher)
-		fr_generation_end_preinit();
+		fr_spare_end_preinit();
 }
 
 /* In each worker, before it loads the application. */
@@ -97,7 +98,7 @@ static void post_fork(void)
 	if (!fr_door.watcher || uwsgi.mywid <= 0)
 		return;
 	uwsgi.need_app = 0; /* see cycle.c, watch_need_app */
-	fr_generation_enter_worker();
+	fr_spare_enter_worker();
 	fr_loop_begin_load();
 }
 

@@ -189,6 +189,22 @@ int64_t fr_batch_first_ms(const struct fr_batch *batch)
 	return batch->first_ms;
 }
 
+int64_t fr_batch_last_ms(const struct fr_batch *batch)
+{
+	int64_t last_ms = batch->first_ms;
+
+	for (int state = 0; state < STATES; state++) {
+		if (batch->last_ms[state] > last_ms)
+			last_ms = batch->last_ms[state];
+	}
+	return last_ms;
+}
+
+const char *fr_batch_first_path(const struct fr_batch *batch)
+{
+	return batch->items_len > 0 ? batch->items[0].path : NULL;
+}
+
 size_t fr_batch_take(struct fr_batch *batch, struct fr_batch_item **ret_items, bool *ret_overflowed)
 {
 	size_t len = batch->items_len;

@@ -60,6 +60,12 @@ int64_t fr_batch_deadline_ms(const struct fr_batch *batch);
 /* When the first hint came; meaningful if it is not empty. */
 int64_t fr_batch_first_ms(const struct fr_batch *batch);
 
+/* When the last hint came; meaningful if it is not empty. */
+int64_t fr_batch_last_ms(const struct fr_batch *batch);
+
+/* The path of the first hint, borrowed until fr_batch_take; NULL if there is none. */
+const char *fr_batch_first_path(const struct fr_batch *batch);
+
 /*
  * Empties the batch. The caller owns *ret_items (free each path, then the array), which are in the
  * order of their first hints; *ret_overflowed: there was more than that. Returns their number.

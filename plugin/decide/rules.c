@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "decide/ignore.h"
 #include "decide/pattern.h"
 #include "decide/rules.h"
 
@@ -252,6 +253,22 @@ static void set_verdict(struct fr_verdict *verdict, bool counts, const struct fr
 	verdict->counts = counts;
 	verdict->pattern = rule ? fr_pattern_text(rule->pattern) : NULL;
 	verdict->origin = rule ? rule->origin : NULL;
+	verdict->line = 0;
+}
+
+/* Left out by an ignore file. */
+static void set_ignored(struct fr_verdict *verdict, const struct fr_ignore_line *ignored)
+{
+	verdict->counts = false;
+	verdict->pattern = ignored->text;
+	verdict->origin = ignored->file;
+	verdict->line = ignored->number;
+}
+
+/* Is it one of the user's, and so behind the ignore files? */
+static bool is_user_rule(const struct fr_rule *rule)
+{
+	return rule && (rule->kind == FR_RULE_INCLUDE || rule->kind == FR_RULE_EXCLUDE);
 }
 
 /*
@@ -305,7 +322,7 @@ static const struct fr_rule *find_last_for_file(const struct fr_rules *rules, co
 }
 
 void fr_rules_judge_file(const struct fr_rules *rules, const char *path,
-			 struct fr_verdict *ret_verdict)
+			 const struct fr_ignore_line *ignored, struct fr_verdict *ret_verdict)
 {
 	const struct fr_rule *rule;
 
@@ -315,6 +332,10 @@ void fr_rules_judge_file(const struct fr_rules *rules, const char *path,
 		return;
 	}
 	rule = find_last_for_file(rules, path);
+	if (ignored && !is_user_rule(rule)) {
+		set_ignored(ret_verdict, ignored);
+		return;
+	}
 	set_verdict(ret_verdict,
 		    rule && (rule->kind == FR_RULE_SOURCE || rule->kind == FR_RULE_INCLUDE), rule);
 }
@@ -349,7 +370,8 @@ static const struct fr_rule *find_way_in(const struct fr_rules *rules, size_t fi
 }
 
 void fr_rules_judge_folder(const struct fr_rules *rules, const char *path,
-			   const struct fr_folder_facts *facts, struct fr_verdict *ret_verdict)
+			   const struct fr_folder_facts *facts,
+			   const struct fr_ignore_line *ignored, struct fr_verdict *ret_verdict)
 {
 	const struct fr_rule *rule = NULL;
 	const struct fr_rule *way_in;
@@ -359,16 +381,21 @@ void fr_rules_judge_folder(const struct fr_rules *rules, const char *path,
 		if (applies_to_folder(&rules->rules[i - 1], path, facts))
 			rule = &rules->rules[i - 1];
 	}
-	if (rule && rule->kind != FR_RULE_INCLUDE) {
+	if (is_user_rule(rule))
+		ignored = NULL;
+	if (ignored || (rule && rule->kind != FR_RULE_INCLUDE)) {
 		/* i is the rule's index: only what was added after it can open the folder. */
 		way_in = find_way_in(rules, i, path);
 		set_verdict(ret_verdict, way_in != NULL, way_in ? way_in : rule);
+		if (ignored && !way_in)
+			set_ignored(ret_verdict, ignored);
 		return;
 	}
 	if (facts->has_pyvenv_cfg && !find_way_in(rules, 0, path)) {
 		ret_verdict->counts = false;
 		ret_verdict->pattern = "pyvenv.cfg";
 		ret_verdict->origin = "virtual environment";
+		ret_verdict->line = 0;
 		return;
 	}
 	set_verdict(ret_verdict, true, rule);

@@ -1,6 +1,6 @@
 /*
  * rules: does a path count, and may a folder be skipped altogether? The built-in tables, then what
- * the user added, the last match decides.
+ * the ignore files say, then what the user added, the last match decides.
  *
  * Knows patterns and their order. Knows no disk (what must be looked up there comes in as facts)
  * and no clock.
@@ -10,6 +10,8 @@
 
 #include <stdbool.h>
 #include <stdio.h>
+
+struct fr_ignore_line;
 
 /*
  * What a rule is. Tried in the order SOURCE, FOLDER, then the user's as they were given; the last
@@ -29,11 +31,13 @@ struct fr_folder_facts {
 	bool has_init_py;    /* holds "__init__.py": a Python package, whatever its name */
 };
 
-/* A verdict and the rule behind it. The strings belong to the rules, or are static. */
+/* A verdict and the rule behind it. The strings belong to the rules or to the ignore file, or are
+ * static. */
 struct fr_verdict {
 	bool counts;         /* file: a change of it matters; folder: it is watched and entered */
 	const char *pattern; /* the pattern that decided, or NULL where none matched */
 	const char *origin;  /* "built-in source files", "--fastreload-exclude", … or NULL */
+	unsigned line; /* then origin is the path of an ignore file, and this the line; or 0 */
 };
 
 struct fr_rules;
@@ -62,9 +66,12 @@ int fr_rules_add(struct fr_rules *rules, enum fr_rule_kind kind, const char *pat
  * Does not look whether the scan would get there: ask fr_rules_judge_folder for each parent first.
  * In particular what depends on facts (virtual environments, "build/", "dist/") is not known here,
  * so that a file in "build" counts as anywhere else. Never blocks.
+ *
+ * ignored: the line of an ignore file by which it is left out, unless the user's own rules say
+ * otherwise; NULL for none (see decide/judge).
  */
 void fr_rules_judge_file(const struct fr_rules *rules, const char *path,
-			 struct fr_verdict *ret_verdict);
+			 const struct fr_ignore_line *ignored, struct fr_verdict *ret_verdict);
 
 /*
  * Is the folder at path (relative, as above; never the watched folder itself) entered? It is,
@@ -72,10 +79,11 @@ void fr_rules_judge_file(const struct fr_rules *rules, const char *path,
  * where a later include may match below it. A virtual environment is entered only if an include
  * matches the folder itself or may match below it; a "build" or "dist" with __init__.py is a
  * package and entered. facts (borrowed, not NULL) are those of the folder, not of its parents.
- * Never blocks.
+ * ignored: as above. Never blocks.
  */
 void fr_rules_judge_folder(const struct fr_rules *rules, const char *path,
-			   const struct fr_folder_facts *facts, struct fr_verdict *ret_verdict);
+			   const struct fr_folder_facts *facts,
+			   const struct fr_ignore_line *ignored, struct fr_verdict *ret_verdict);
 
 /* Prints the built-in tables, a pattern a line under their headings, as README.rst shows them. */
 void fr_rules_print_builtin(FILE *out);

@@ -4,16 +4,19 @@
 #include <uwsgi.h>
 
 #include "decide/batch.h"
+#include "decide/loop_guard.h"
 #include "door/cycle.h"
 #include "door/door.h"
 #include "door/say.h"
 #include "door/settings.h"
-#include "reload/generation.h"
+#include "reload/eligible.h"
 #include "reload/reload.h"
 #include "reload/slots.h"
+#include "reload/spare.h"
 #include "reload/wake.h"
 #include "watch/baseline.h"
 #include "watch/changes.h"
+#include "watch/hold.h"
 #include "watch/watcher.h"
 
 extern struct uwsgi_server uwsgi;
@@ -24,6 +27,16 @@ extern struct uwsgi_server uwsgi;
 /* A storm does not hold a reload back for longer, or 4 times the quiet time. */
 #define FR_BOUND_MS 2000
 
+/* While a lock is there: nothing tells when it goes. */
+#define FR_HOLD_LOOK_MS 20
+
+/* A hold that lasts longer is worth a line. */
+#define FR_HOLD_SAY_MS 1000
+
+/* Quiet that is waited for while a rebase or a merge is not finished: it may be between two steps.
+ */
+#define FR_HOLD_SETTLE_MS 300
+
 #define FR_STORM_FILES     8
 #define FR_STORM_SETTLE_MS 50
 
@@ -31,8 +44,13 @@ static struct {
 	struct fr_batch *batch;
 	struct fr_changes changes;
 	int64_t changes_event_ms; /* the first hint of what is in `changes` */
-	bool must_rescan;         /* the batch overflowed */
-	bool is_loaded;           /* the first workers serve */
+	int64_t act_at_ms; /* what is in `changes` waits until then; 0: nobody has judged it */
+	struct fr_hold *hold;
+	int64_t hold_look_ms; /* the batch is held back: when to look again; -1: it is not */
+	bool is_hold_said;
+	bool is_paused;
+	bool must_rescan; /* the batch overflowed */
+	bool is_loaded;   /* the first workers serve */
 } cycle;
 
 int fr_cycle_open(void)
@@ -45,7 +63,20 @@ int fr_cycle_open(void)
 								    : FR_BOUND_MS,
 	};
 
+	cycle.hold_look_ms = -1;
+	if (fr_hold_new(&cycle.hold) < 0)
+		return -ENOMEM;
 	return fr_batch_new(&times, &cycle.batch);
+}
+
+int fr_cycle_hold_for(const char *path)
+{
+	return fr_hold_add_file(cycle.hold, path);
+}
+
+void fr_cycle_pause(bool is_paused)
+{
+	cycle.is_paused = is_paused;
 }
 
 void fr_cycle_note(const char *path, enum fr_hint hint)
@@ -57,8 +88,11 @@ void fr_cycle_note(const char *path, enum fr_hint hint)
 		[FR_HINT_GONE] = FR_BATCH_GONE,
 	};
 
+	if (fr_loop_guard_holds(&fr_door.handover.loop_guard, path))
+		return;
 	fr_batch_note(cycle.batch, path, translated[hint], fr_door_now_ms());
-	fr_reload_hold(fr_door_now_ms());
+	if (!cycle.is_paused)
+		fr_reload_hold(fr_door_now_ms());
 }
 
 struct fr_plan fr_cycle_plan(void)
@@ -116,14 +150,14 @@ static void watch_baseline(void)
  */
 static void look_for_side_effects(void)
 {
-	const char *side_effect = fr_door.no_swap ? NULL : fr_generation_side_effect();
+	const char *side_effect = fr_door.no_swap ? NULL : fr_eligible_side_effect();
 	int64_t now = fr_door_now_ms();
 
 	if (!side_effect)
 		return;
 	fr_door.no_swap = side_effect;
 	fr_door.is_workers_safe = false;
-	if (fr_generation_was_lazy()) {
+	if (fr_spare_was_lazy()) {
 		fr_log("%s: a change does a full reload from now on\n", side_effect);
 		return;
 	}
@@ -138,6 +172,7 @@ static void watch_first_load(void)
 	if (cycle.is_loaded || !fr_slots_are_serving())
 		return;
 	cycle.is_loaded = true;
+	fr_loop_guard_end(&fr_door.handover.loop_guard, fr_door_now_ms());
 	look_for_side_effects();
 }
 
@@ -167,6 +202,8 @@ static void act(void)
 	uwsgi.need_app = 0; /* see watch_need_app */
 	fr_say_changes(&cycle.changes, fr_door.handover.what, sizeof(fr_door.handover.what));
 	fr_say_action(&plan);
+	if (plan.action != FR_ACTION_TOUCH) /* what follows from that is not known here */
+		fr_loop_guard_begin(&fr_door.handover.loop_guard, fr_door_now_ms());
 	error = fr_reload_start(plan.action,
 				&(struct fr_reload_request){
 					.argument = fr_settings.action_argument,
@@ -175,8 +212,10 @@ static void act(void)
 					.event_ms = cycle.changes_event_ms,
 					.now_ms = fr_door_now_ms(),
 				});
-	if (error)
-		fr_log("%s failed: %s\n", fr_action_name(plan.action), strerror(-error));
+	if (!error)
+		return;
+	fr_loop_guard_end(&fr_door.handover.loop_guard, fr_door_now_ms());
+	fr_log("%s failed: %s\n", fr_action_name(plan.action), strerror(-error));
 }
 
 /*
@@ -193,9 +232,38 @@ static int64_t settle_time(void)
 	return fr_reload_is_running(NULL) ? fr_settings.settle_ms : 0;
 }
 
-/* Takes the batch up when it is ready, goes on with the one that was taken up, and acts on what it
- * comes to. Returns whether there is more to do at once. */
-static bool decide(int64_t now)
+/* Is the batch, which is ready, held back? Sets when to look again. */
+static bool is_held(int64_t now)
+{
+	const char *path = fr_batch_first_path(cycle.batch), *file;
+	int64_t quiet_ms = now - fr_batch_last_ms(cycle.batch);
+	int64_t held_ms = now - fr_batch_first_ms(cycle.batch);
+	enum fr_hold_verdict verdict;
+
+	if (path && !fr_watcher_looks_itself(fr_door.watcher, path))
+		path = NULL;
+	verdict = fr_hold_look(cycle.hold, path, quiet_ms, &file);
+	if (verdict == FR_HOLD_SETTLE && quiet_ms < FR_HOLD_SETTLE_MS) {
+		cycle.hold_look_ms = now + FR_HOLD_SETTLE_MS - quiet_ms;
+		return true;
+	}
+	if (verdict == FR_HOLD_WAIT) {
+		cycle.hold_look_ms = now + FR_HOLD_LOOK_MS;
+		if (held_ms >= FR_HOLD_SAY_MS && !cycle.is_hold_said) {
+			fr_say_hold(file, fr_batch_len(cycle.batch));
+			cycle.is_hold_said = true;
+		}
+		return true;
+	}
+	if (verdict == FR_HOLD_STALE)
+		fr_say_stale_lock(file);
+	cycle.hold_look_ms = -1;
+	cycle.is_hold_said = false;
+	return false;
+}
+
+/* Takes the batch up if it is ready. Returns whether there is something to decide about. */
+static bool take_up(int64_t now)
 {
 	struct fr_batch_item *items;
 	int64_t deadline;
@@ -203,23 +271,51 @@ static bool decide(int64_t now)
 
 	fr_batch_set_settle(cycle.batch, settle_time());
 	deadline = fr_batch_deadline_ms(cycle.batch);
-	if (!fr_changes_is_open(&cycle.changes)) {
-		if (deadline < 0 || deadline > now || fr_reload_must_wait(now))
-			return false;
-		cycle.changes_event_ms = fr_batch_first_ms(cycle.batch);
-		len = fr_batch_take(cycle.batch, &items, &cycle.must_rescan);
-		if (fr_changes_begin(&cycle.changes, items, len) < 0) {
-			fr_watcher_rescan(fr_door.watcher); /* no memory: what it was comes again */
-			return false;
-		}
+	if (deadline < 0)
+		cycle.hold_look_ms = -1;
+	if (deadline < 0 || deadline > now || cycle.is_paused || fr_reload_must_wait(now) ||
+	    is_held(now))
+		return false;
+	cycle.changes_event_ms = fr_batch_first_ms(cycle.batch);
+	cycle.act_at_ms = 0;
+	len = fr_batch_take(cycle.batch, &items, &cycle.must_rescan);
+	if (fr_changes_begin(&cycle.changes, items, len) == 0)
+		return true;
+	fr_watcher_rescan(fr_door.watcher); /* no memory: what it was comes again */
+	return false;
+}
+
+/* May a load begin for the sake of what has changed? If it is the application's own doing, later,
+ * or never. */
+static bool may_act(int64_t now)
+{
+	struct fr_loop_guard *guard = &fr_door.handover.loop_guard;
+
+	if (cycle.act_at_ms == 0) {
+		cycle.act_at_ms = fr_loop_guard_judge(guard, cycle.changes.paths, cycle.changes.len,
+						      cycle.changes_event_ms, now);
+		if (cycle.act_at_ms < 0)
+			fr_say_loop(&cycle.changes);
 	}
+	return cycle.act_at_ms >= 0;
+}
+
+/* Takes the batch up when it is ready, goes on with the one that was taken up, and acts on what it
+ * comes to. Returns whether there is more to do at once. */
+static bool decide(int64_t now)
+{
+	if (!fr_changes_is_open(&cycle.changes) && !take_up(now))
+		return false;
 	if (fr_changes_step(&cycle.changes, fr_door.watcher))
 		return true;
-	if (cycle.changes.len > 0)
+	if (cycle.changes.len > 0 && may_act(now)) {
+		if (cycle.act_at_ms > now && fr_batch_len(cycle.batch) == 0)
+			return false; /* unless something else changes meanwhile */
 		act();
-	else {
+	} else {
 		fr_reload_release(now);
-		fr_say_unchanged(&cycle.changes);
+		if (cycle.changes.len == 0)
+			fr_say_unchanged(&cycle.changes);
 	}
 	fr_changes_clear(&cycle.changes);
 	if (cycle.must_rescan)
@@ -227,16 +323,26 @@ static bool decide(int64_t now)
 	return cycle.must_rescan;
 }
 
+/* When the changes and the batch want the next turn, or -1. */
+static int64_t next_decision(int64_t now)
+{
+	int64_t deadline = fr_batch_deadline_ms(cycle.batch);
+
+	if (uwsgi_instance_is_reloading || uwsgi_instance_is_dying)
+		return -1;
+	if (fr_changes_is_open(&cycle.changes))
+		return cycle.act_at_ms;
+	if (cycle.is_paused || fr_reload_must_wait(now))
+		return -1;
+	return deadline >= 0 && cycle.hold_look_ms > deadline ? cycle.hold_look_ms : deadline;
+}
+
 /* When to look again, if nothing wakes us before. */
 static int64_t next_wake(int64_t now, bool has_more, int64_t reload_wake_ms)
 {
-	bool is_ending = uwsgi_instance_is_reloading || uwsgi_instance_is_dying;
-	int64_t deadline =
-		is_ending || fr_reload_must_wait(now) ? -1 : fr_batch_deadline_ms(cycle.batch);
+	int64_t deadline = next_decision(now);
 
 	if (has_more)
-		return 0;
-	if (fr_changes_is_open(&cycle.changes) && !is_ending)
 		return 0;
 	if (deadline >= 0 && deadline < now)
 		deadline = now;
@@ -259,6 +365,7 @@ static void finish(enum fr_progress progress, const struct fr_reload_times *time
 	if (progress == FR_PROGRESS_RUNNING)
 		return;
 	fr_door.handover.what[0] = '\0';
+	fr_loop_guard_end(&fr_door.handover.loop_guard, fr_door_now_ms());
 	if (progress == FR_PROGRESS_FAILED) {
 		fr_say_failure();
 		return;

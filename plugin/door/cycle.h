@@ -7,6 +7,8 @@
 #ifndef FR_CYCLE_H
 #define FR_CYCLE_H
 
+#include <stdbool.h>
+
 #include "decide/plan.h"
 #include "watch/source.h"
 
@@ -16,6 +18,12 @@ int fr_cycle_open(void);
 /* A counted file may have changed: path is absolute, borrowed; hint is one of WRITING, WRITTEN,
  * ATTRIB, GONE. */
 void fr_cycle_note(const char *path, enum fr_hint hint);
+
+/* Holds changes back while the file exists, too; an absolute path, copied. 0 or -ENOMEM. */
+int fr_cycle_hold_for(const char *path);
+
+/* Holds all changes back until it is called with false. What is being loaded is not stopped. */
+void fr_cycle_pause(bool is_paused);
 
 /* What the changes that are being looked at would do; with none, what a change does. */
 struct fr_plan fr_cycle_plan(void);

@@ -17,6 +17,7 @@
 #include "report/sentence.h"
 #include "report/traceback.h"
 #include "watch/changes.h"
+#include "watch/hold.h"
 #include "watch/watcher.h"
 
 extern struct uwsgi_server uwsgi;
@@ -47,7 +48,7 @@ void fr_say_baseline(bool was_reading)
 
 void fr_say_changes(const struct fr_changes *changes, char *text, size_t text_size)
 {
-	const char *shown[FR_SHOWN_CHANGES], *words[FR_SHOWN_CHANGES];
+	const char *shown[FR_SHOWN_CHANGES] = {NULL}, *words[FR_SHOWN_CHANGES] = {NULL};
 	size_t i;
 
 	for (i = 0; i < FR_SHOWN_CHANGES && i < changes->len; i++) {
@@ -75,6 +76,35 @@ void fr_say_unchanged(const struct fr_changes *changes)
 				   text, sizeof(text)));
 	else
 		fr_verbose("%zu files were written to and have not changed\n", changes->items_len);
+}
+
+void fr_say_hold(const char *file, size_t changes_len)
+{
+	char text[1024];
+
+	fr_log("held: %zu %s so far, while %s is there\n", changes_len,
+	       changes_len == 1 ? "change" : "changes", fr_sentence_path(file, text, sizeof(text)));
+}
+
+void fr_say_stale_lock(const char *file)
+{
+	char text[1024];
+
+	fr_log("%s has been there for %d s, and nothing has changed since: it is taken for one "
+	       "that was left behind, and holds nothing back any more\n",
+	       fr_sentence_path(file, text, sizeof(text)), FR_HOLD_STALE_MS / 1000);
+}
+
+void fr_say_loop(const struct fr_changes *changes)
+{
+	char text[1024];
+
+	fr_sentence_path(fr_watcher_relative(fr_door.watcher, changes->paths[0]), text,
+			 sizeof(text));
+	fr_log("loop: %s%s changes each time the application is loaded, so it is the application "
+	       "that writes it: held back until something else changes (to leave it out for good: "
+	       "--fastreload-exclude)\n",
+	       text, changes->len > 1 ? " (and others)" : "");
 }
 
 static bool is_own_file(void *ctx, const char *file, size_t file_len)

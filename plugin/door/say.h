@@ -30,6 +30,13 @@ void fr_say_action(const struct fr_plan *plan);
 /* Files were written to, and none has changed. */
 void fr_say_unchanged(const struct fr_changes *changes);
 
+/* So many changes are held back, because the lock file is there; and that it counts no more. */
+void fr_say_hold(const char *file, size_t changes_len);
+void fr_say_stale_lock(const char *file);
+
+/* These files are the application's own doing, and are held back. */
+void fr_say_loop(const struct fr_changes *changes);
+
 /* What has become of a reload. */
 void fr_say_outcome(const struct fr_reload_times *times);
 void fr_say_failure(void);

@@ -11,6 +11,7 @@
 #include "door/settings.h"
 #include "report/sentence.h"
 #include "watch/explain.h"
+#include "watch/ignorefiles.h"
 
 extern struct uwsgi_server uwsgi;
 
@@ -19,6 +20,7 @@ extern struct uwsgi_server uwsgi;
 #define FR_DEFAULT_MEMORY_MIB "256"
 #define FR_DEFAULT_MERCY_S    "5"
 #define FR_DEFAULT_TIMEOUT_S  "60"
+#define FR_IGNORE_COMPLAINTS  20
 
 struct fr_settings fr_settings;
 
@@ -49,6 +51,13 @@ struct uwsgi_option fr_settings_options[] = {
 	{"fastreload-exclude", required_argument, 0,
 	 "do not count files that match this gitignore-style pattern (repeatable)", opt_pattern,
 	 (void *)FR_RULE_EXCLUDE, 0},
+	{"fastreload-ignore-file", required_argument, 0,
+	 "do not count what this file of gitignore patterns names, relative to each watched folder "
+	 "(repeatable)",
+	 uwsgi_opt_add_string_list, &fr_settings.ignore_files, 0},
+	{"fastreload-no-gitignore", no_argument, 0,
+	 "count files whatever .gitignore and .git/info/exclude say of them", uwsgi_opt_true,
+	 &fr_settings.has_no_gitignore, 0},
 	{"fastreload-action", required_argument, 0,
 	 "what a change does: auto (default), swap, reload, workers, chain or touch:FILE",
 	 uwsgi_opt_set_str, &fr_settings.action_text, 0},
@@ -58,6 +67,9 @@ struct uwsgi_option fr_settings_options[] = {
 	{"fastreload-settle", required_argument, 0,
 	 "milliseconds of quiet before acting on a change (default 10)", uwsgi_opt_set_str,
 	 &fr_settings.settle_text, 0},
+	{"fastreload-hold", required_argument, 0,
+	 "hold changes back while this file exists, absolute or in a watched folder (repeatable)",
+	 uwsgi_opt_add_string_list, &fr_settings.holds, 0},
 	{"fastreload-mercy", required_argument, 0,
 	 "seconds that old workers have to finish their requests (default " FR_DEFAULT_MERCY_S ")",
 	 uwsgi_opt_set_str, &fr_settings.mercy_text, 0},
@@ -109,6 +121,49 @@ static void read_rules(void)
 			fr_settings_refuse(kind == FR_RULE_INCLUDE ? "fastreload-include"
 								   : "fastreload-exclude",
 					   usl->value, reason);
+	}
+}
+
+/* For .gitignore as git does, quietly; what was written for us is worth a line, but not a thousand.
+ */
+static void complain_of_ignorefile(void *ctx, const char *file, unsigned line, const char *reason)
+{
+	static unsigned said;
+	const char *name = strrchr(file, '/');
+	char text[1024], place[16] = "";
+
+	(void)ctx;
+	if (strcmp(name ? name + 1 : file, ".reloadignore") != 0 && !fr_settings.is_verbose)
+		return;
+	if (said++ >= FR_IGNORE_COMPLAINTS)
+		return;
+	if (line > 0)
+		snprintf(place, sizeof(place), ":%u", line);
+	fr_log("%s%s is ignored: %s%s\n", fr_sentence_path(file, text, sizeof(text)), place, reason,
+	       said == FR_IGNORE_COMPLAINTS ? " (no more of these will be said)" : "");
+}
+
+static void read_ignorefiles(void)
+{
+	struct uwsgi_string_list *usl;
+	char reason[1024];
+
+	if (fr_ignorefiles_new(!fr_settings.has_no_gitignore, complain_of_ignorefile, NULL,
+			       &fr_settings.ignorefiles) < 0)
+		fr_door_out_of_memory();
+	uwsgi_foreach(usl, fr_settings.ignore_files)
+	{
+		int error = fr_ignorefiles_add(fr_settings.ignorefiles, usl->value, reason,
+					       sizeof(reason));
+
+		if (error == -ENOMEM)
+			fr_door_out_of_memory();
+		if (error < 0 && !uwsgi.is_a_reload)
+			fr_settings_refuse("fastreload-ignore-file", usl->value, reason);
+		/* It was good when uWSGI started; what has become of it is no reason to end what
+		 * runs. */
+		if (error < 0)
+			fr_log("--fastreload-ignore-file: \"%s\" %s\n", usl->value, reason);
 	}
 }
 
@@ -247,7 +302,7 @@ __attribute__((noreturn)) static void dry_run(void)
 	{
 		if (fr_config_resolve_folder(usl->value, &root, reason, sizeof(reason)) < 0)
 			fr_settings_refuse("fastreload-dir", usl->value, reason);
-		if (fr_explain_path(fr_settings.rules, root, path, out)) {
+		if (fr_explain_path(fr_settings.rules, fr_settings.ignorefiles, root, path, out)) {
 			fclose(out);
 			exit(0);
 		}
@@ -261,10 +316,10 @@ __attribute__((noreturn)) static void dry_run(void)
 /* Has anything been asked for that makes no sense without a folder? */
 static bool has_any_option(void)
 {
-	return fr_settings.patterns || fr_settings.action_text || fr_settings.settle_text ||
-	       fr_settings.mercy_text || fr_settings.timeout_text || fr_settings.snapshots_text ||
-	       fr_settings.strategy_text || fr_settings.memory_text || fr_settings.broken_text ||
-	       fr_settings.dry_run;
+	return fr_settings.patterns || fr_settings.holds || fr_settings.ignore_files ||
+	       fr_settings.action_text || fr_settings.settle_text || fr_settings.mercy_text ||
+	       fr_settings.timeout_text || fr_settings.snapshots_text || fr_settings.broken_text ||
+	       fr_settings.strategy_text || fr_settings.memory_text || fr_settings.dry_run;
 }
 
 bool fr_settings_read(void)
@@ -276,6 +331,7 @@ bool fr_settings_read(void)
 		return false;
 	}
 	read_rules();
+	read_ignorefiles();
 	read_action();
 	read_settle();
 	read_snapshots();

@@ -14,6 +14,7 @@
 
 #include "decide/plan.h"
 
+struct fr_ignorefiles;
 struct fr_rules;
 struct uwsgi_option;
 struct uwsgi_string_list;
@@ -22,13 +23,16 @@ struct fr_settings {
 	/* As the options say; NULL: not given. uWSGI owns the texts, and writes the lists. */
 	struct uwsgi_string_list *dirs;
 	struct uwsgi_string_list *patterns; /* custom: enum fr_rule_kind */
+	struct uwsgi_string_list *holds;    /* lock files */
+	struct uwsgi_string_list *ignore_files;
 	char *action_text, *settle_text, *mercy_text, *timeout_text, *snapshots_text, *broken_text,
 		*strategy_text, *memory_text, *dry_run;
-	int is_verbose;
+	int is_verbose, has_no_gitignore;
 	int dry_run_fd;
 
 	/* As they were understood, by fr_settings_read. */
 	struct fr_rules *rules;
+	struct fr_ignorefiles *ignorefiles;
 	enum fr_action action;
 	const char *action_argument; /* what the action has after the colon, or NULL */
 	int64_t settle_ms, mercy_ms, timeout_ms;

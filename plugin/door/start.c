@@ -4,11 +4,13 @@
 #include <uwsgi.h>
 
 #include "decide/config.h"
+#include "decide/loop_guard.h"
 #include "decide/rules.h"
 #include "door/cycle.h"
 #include "door/door.h"
 #include "door/settings.h"
 #include "door/start.h"
+#include "reload/eligible.h"
 #include "reload/generation.h"
 #include "reload/nursery.h"
 #include "reload/reload.h"
@@ -56,14 +58,50 @@ static void take_failure(void *ctx, const struct fr_source_ops *ops, int error)
 	fr_log("%s sees nothing any more: %s\n", ops->name, strerror(-error));
 }
 
+/* Somebody edits a file and waits for a reload that does not come: that is worth one line. */
+static void take_ignored(void *ctx, const char *path, const struct fr_verdict *verdict)
+{
+	static bool is_said;
+	char text[1024], origin[1024];
+
+	(void)ctx;
+	if (is_said && !fr_settings.is_verbose)
+		return;
+	fr_log("%s does not count: \"%s\" (%s:%u)%s\n",
+	       fr_sentence_path(fr_watcher_relative(fr_door.watcher, path), text, sizeof(text)),
+	       verdict->pattern, fr_sentence_path(verdict->origin, origin, sizeof(origin)),
+	       verdict->line,
+	       is_said ? "" : "; \"fastreload-include\" with its name makes it count");
+	is_said = true;
+}
+
 static const struct fr_watcher_hooks watcher_hooks = {
 	.note = take_note,
 	.trouble = take_trouble,
 	.lost = take_loss,
 	.failed = take_failure,
+	.ignored = take_ignored,
 };
 
 /* ---- the watch ---- */
+
+/* A lock file without a leading "/" is one of each watched folder. */
+static void add_holds(const char *folder)
+{
+	struct uwsgi_string_list *usl;
+	char path[PATH_MAX];
+
+	uwsgi_foreach(usl, fr_settings.holds)
+	{
+		bool is_absolute = usl->value[0] == '/';
+
+		if ((size_t)snprintf(path, sizeof(path), "%s%s%s", is_absolute ? "" : folder,
+				     is_absolute ? "" : "/", usl->value) >= sizeof(path))
+			fr_settings_refuse("fastreload-hold", usl->value, "is too long");
+		if (fr_cycle_hold_for(path) < 0)
+			fr_door_out_of_memory();
+	}
+}
 
 static int add_folders(void)
 {
@@ -85,6 +123,7 @@ static int add_folders(void)
 		}
 		if (!error)
 			error = fr_watcher_add_root(fr_door.watcher, path, &fr_inotify_ops);
+		add_holds(path);
 		free(path);
 	}
 	return error;
@@ -97,8 +136,10 @@ static void arm(void)
 	char reason[512];
 	int error = fr_watcher_new(fr_settings.rules, &watcher_hooks, NULL, &fr_door.watcher);
 
-	if (!error)
+	if (!error) {
+		fr_watcher_use_ignorefiles(fr_door.watcher, fr_settings.ignorefiles);
 		error = add_folders();
+	}
 	if (!error)
 		error = fr_watcher_arm(fr_door.watcher);
 	if (!error || error == -EACCES)
@@ -123,6 +164,8 @@ static void note_baseline(void)
 		if (fr_door.handover.what[0])
 			fr_reload_resume(&fr_door.handover.times);
 	}
+	if (!fr_door.handover.what[0]) /* else this is still the load that began before the exec */
+		fr_loop_guard_begin(&fr_door.handover.loop_guard, fr_door_now_ms());
 	if (fr_baseline_start(tree, &fr_door.baseline) < 0)
 		fr_log("contents cannot be compared: a save that changes nothing will reload\n");
 	fr_watcher_use_baseline(fr_door.watcher, fr_door.baseline);
@@ -159,7 +202,7 @@ static bool is_noise(void *ctx, const char *path)
 	struct fr_verdict verdict;
 
 	(void)ctx;
-	fr_rules_judge_file(fr_settings.rules, relative, &verdict);
+	fr_rules_judge_file(fr_settings.rules, relative, NULL, &verdict);
 	return !verdict.counts && verdict.pattern;
 }
 
@@ -188,7 +231,7 @@ void fr_start_generations(void)
 
 	fr_door.is_workers_safe = true;
 	fr_door.no_swap =
-		fr_door.handover.no_swap[0] ? fr_door.handover.no_swap : fr_generation_refusal();
+		fr_door.handover.no_swap[0] ? fr_door.handover.no_swap : fr_eligible_refusal();
 	if (fr_settings.action != FR_ACTION_AUTO && fr_settings.action != FR_ACTION_SWAP)
 		fr_door.no_swap = "as --fastreload-action says";
 	if (fr_settings.action == FR_ACTION_SWAP && fr_door.no_swap && !fr_door.handover.no_swap[0])

@@ -1,15 +1,13 @@
 /*
  * generation: new workers are loaded beside the old ones, take over when all of them are ready, and
- *the old ones leave without dropping a request. If the new code does not load, the old goes on
- *serving.
+ * the old ones leave without dropping a request. If the new code does not load, the old goes on
+ * serving.
  *
- * uWSGI is given more worker slots than the user asked for; those without work are "cheaped", its
- *own notion for a worker that is not to run now. A generation is a set of slots, taken from those
- *that are free: a worker's applications live in its slot, with pointers into the process that
- *loaded them, so two processes never share one.
- *
- *	free -> loading -> (all loaded) -> serving -> leaving -> free
- *	           |-> doomed -> free                    |-> doomed -> free
+ * uWSGI is given more worker slots than the user asked for (spare). A generation is a set of slots,
+ * taken from those that are free (roster): a worker's applications live in its slot, with pointers
+ * into the process that loaded them, so two processes never share one. New workers load the pending
+ * changes (candidates, pending), take over (switch), serve (serving) and leave (retire); here is
+ * the order of it. Whether an instance may have generations at all is asked of eligible.
  */
 #ifndef FR_GENERATION_H
 #define FR_GENERATION_H
@@ -17,10 +15,6 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-
-/* Why generations cannot be used in this instance: a sentence's end ("cheaper changes the number of
- * workers by itself"), static; NULL: they can. To be asked once all options are known. */
-const char *fr_generation_refusal(void);
 
 /*
  * Gives the instance its slots. After all plugins have initialised themselves and before uWSGI
@@ -36,24 +30,8 @@ struct fr_uses_hooks;
 void fr_generation_use_nursery(const struct fr_nursery_limits *limits,
 			       const struct fr_uses_hooks *hooks, void *ctx);
 
-/* When the language plugins have initialised themselves (preinit_apps). */
-void fr_generation_end_preinit(void);
-
-/* Is this an instance with generations? */
-bool fr_generation_is_in_use(void);
-
 /* In the master, when its loop begins: undoes what only the start needed. */
 void fr_generation_enter_loop(void);
-
-/* In each new worker, before it loads: what it sees of the instance is what the user asked for. */
-void fr_generation_enter_worker(void);
-
-/* The first generation has loaded something that cannot be loaded twice in one instance: a
- * sentence's end, static, or NULL. */
-const char *fr_generation_side_effect(void);
-
-/* Was lazy-apps the user's own wish? */
-bool fr_generation_was_lazy(void);
 
 struct fr_reload_request;
 

@@ -9,6 +9,7 @@
 
 #include <stdint.h>
 
+#include "decide/loop_guard.h"
 #include "reload/reload.h"
 
 struct fr_handover {
@@ -17,6 +18,7 @@ struct fr_handover {
 	struct fr_reload_times times;
 	char no_swap[100]; /* why the next image is to do without generations; "": it may have them
 			    */
+	struct fr_loop_guard loop_guard;
 	char what[200]; /* what changed, for people; NUL-terminated. "": the reload was not ours */
 };
 

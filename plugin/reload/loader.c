@@ -136,15 +136,17 @@ static bool nothing_is_watched(const char *path)
 	return false;
 }
 
-/* The rest of a worker's life is uWSGI's. */
-__attribute__((noreturn)) static void become_worker(int wid, uint32_t ticket)
+/* The rest of a worker's life is uWSGI's. row: what uwsgi_respawn_worker has made of the slot. */
+__attribute__((noreturn)) static void become_worker(int wid, uint32_t ticket,
+						    struct uwsgi_worker *row)
 {
 	name_process(loader.name);
 	loader.is_loading = false;
 	if (fr_board_get(&fr_board_slot(wid)->ticket) != ticket)
 		_exit(0);
-	uwsgi.workers[wid].pid = getpid();
-	uwsgi.workers[wid].cheaped = 1;
+	row->pid = getpid();
+	row->cheaped = 1; /* if it dies now, nobody respawns it */
+	uwsgi.workers[wid] = *row;
 	close(load.talk);
 	fr_rows_restore(wid, 0);
 	fr_loop_adopt_orphans();
@@ -153,22 +155,39 @@ __attribute__((noreturn)) static void become_worker(int wid, uint32_t ticket)
 	_exit(1);
 }
 
-/* They are children of this process, and the master's as soon as it ends. */
+/*
+ * They are children of this process, and the master's as soon as it ends.
+ *
+ * uwsgi_respawn_worker writes into the slot that this is a worker in service. The master must never
+ * see that, not even for the moment until it is put right: this process may be killed in that
+ * moment, and uWSGI would respawn what has never been. So it writes into a copy.
+ */
 static void fork_workers(void)
 {
 	const struct fr_order *order = &load.order;
+	struct uwsgi_worker *shared = uwsgi.workers;
+	size_t rows = (size_t)uwsgi.numproc + 1;
+	struct uwsgi_worker *mine = calloc(rows, sizeof(*mine));
 
+	if (!mine)
+		_exit(1);
+	memcpy(mine, shared, rows * sizeof(*mine));
 	for (uint32_t i = 0; i < order->wids_len; i++) {
 		int wid = order->wids[i];
+		int is_child;
 
 		if (fr_board_get(&fr_board_slot(wid)->ticket) != order->tickets[i])
 			_exit(0); /* the master has given this load up */
-		if (uwsgi_respawn_worker(wid))
-			become_worker(wid, order->tickets[i]);
-		uwsgi.workers[wid].cheaped = 1; /* if it dies now, nobody respawns it */
-		if (uwsgi.workers[wid].pid <= 0)
+		uwsgi.workers = mine;
+		is_child = uwsgi_respawn_worker(wid);
+		uwsgi.workers = shared;
+		if (is_child)
+			become_worker(wid, order->tickets[i], &mine[wid]);
+		if (mine[wid].pid <= 0)
 			_exit(1);
+		shared[wid].pid = mine[wid].pid;
 	}
+	free(mine);
 	(void)fr_frozen_tell(&load, load.talk, FR_REPORT_BORN, "");
 }
 

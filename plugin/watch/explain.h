@@ -11,6 +11,7 @@
 #include <stddef.h>
 #include <stdio.h>
 
+struct fr_ignorefiles;
 struct fr_rules;
 
 /*
@@ -20,7 +21,8 @@ struct fr_rules;
 char *fr_explain_absolute(const char *value, char *path, size_t size);
 
 /* Prints one sentence about path (absolute) to out, if it is below the watched folder root
- * (absolute). Returns whether it is. */
-bool fr_explain_path(const struct fr_rules *rules, const char *root, const char *path, FILE *out);
+ * (absolute). Returns whether it is. files (may be NULL) are read from the disk on the way. */
+bool fr_explain_path(const struct fr_rules *rules, struct fr_ignorefiles *files, const char *root,
+		     const char *path, FILE *out);
 
 #endif

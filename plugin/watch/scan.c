@@ -11,20 +11,25 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "decide/ignores.h"
+#include "decide/judge.h"
 #include "decide/rules.h"
 #include "watch/content.h"
+#include "watch/ignorefiles.h"
 #include "watch/scan.h"
 #include "watch/tree.h"
 
 struct fr_scan {
 	struct fr_tree *tree;
-	const struct fr_rules *rules;
+	struct fr_judge judge;
+	struct fr_ignorefiles *files; /* borrowed, or NULL */
 	const struct fr_scan_hooks *hooks;
 	void *ctx;
 	struct fr_node *queue_first, *queue_last;
 	struct fr_node *folder; /* being listed, with dir; or NULL */
 	DIR *dir;
-	bool is_compare; /* how `folder` is being listed */
+	bool is_compare;  /* how `folder` is being listed */
+	bool has_settled; /* all was listed once: from then on nobody else reads what is recorded */
 	uint32_t generation;
 };
 
@@ -35,7 +40,8 @@ int fr_scan_new(struct fr_tree *tree, const struct fr_rules *rules,
 
 	if (!scan)
 		return -ENOMEM;
-	*scan = (struct fr_scan){.tree = tree, .rules = rules, .hooks = hooks, .ctx = ctx};
+	*scan = (struct fr_scan){
+		.tree = tree, .judge = {.rules = rules}, .hooks = hooks, .ctx = ctx};
 	*ret_scan = scan;
 	return 0;
 }
@@ -47,6 +53,17 @@ void fr_scan_free(struct fr_scan *scan)
 	if (scan->dir)
 		closedir(scan->dir);
 	free(scan);
+}
+
+void fr_scan_use_ignorefiles(struct fr_scan *scan, struct fr_ignorefiles *files)
+{
+	scan->files = files;
+	scan->judge.ignores = fr_ignorefiles_ignores(files);
+}
+
+const struct fr_judge *fr_scan_judge(const struct fr_scan *scan)
+{
+	return &scan->judge;
 }
 
 void fr_scan_push(struct fr_scan *scan, struct fr_node *folder, bool is_compare)
@@ -104,11 +121,59 @@ static bool means_gone(int error)
 	return error == -ENOENT || error == -ENOTDIR || error == -ELOOP;
 }
 
+/* ---- ignore files ---- */
+
+/* Who is told of the folders above a root. */
+struct visit {
+	struct fr_scan *scan;
+	struct fr_node *root;
+};
+
+static void visit_above(void *ctx, const char *path)
+{
+	struct visit *visit = ctx;
+	struct fr_scan *scan = visit->scan;
+	char info[PATH_MAX];
+
+	if (!scan->hooks->beyond)
+		return;
+	scan->hooks->beyond(scan->ctx, visit->root, path);
+	if (fr_ignorefiles_info(scan->files, path, info, sizeof(info)))
+		scan->hooks->beyond(scan->ctx, visit->root, info);
+}
+
+/* Returns whether something is not as it was. */
+static bool read_ignorefiles(struct fr_scan *scan, struct fr_node *folder, bool keeps_before)
+{
+	const char *path = scan->files ? fr_tree_path(scan->tree, folder, NULL) : NULL;
+	struct visit visit = {.scan = scan, .root = folder};
+	char info[PATH_MAX];
+	bool is_changed;
+
+	if (!path)
+		return false;
+	is_changed = fr_ignorefiles_read(scan->files, path, keeps_before);
+	if (fr_ignorefiles_info(scan->files, path, info, sizeof(info)) && scan->hooks->beyond)
+		scan->hooks->beyond(scan->ctx, folder, info);
+	if (!folder->parent)
+		is_changed |= fr_ignorefiles_read_above(scan->files, folder->name, keeps_before,
+							visit_above, &visit);
+	return is_changed;
+}
+
+void fr_scan_read_ignorefiles(struct fr_scan *scan, struct fr_node *folder)
+{
+	if (read_ignorefiles(scan, folder, true))
+		fr_scan_push(scan, folder, true);
+}
+
+/* ---- listing ---- */
+
 /* Watches the folder, then opens it for listing. Leaves scan->dir NULL if there is nothing to list.
  */
 static void begin(struct fr_scan *scan, struct fr_node *folder)
 {
-	bool is_compare = folder->is_pending_compare;
+	bool is_compare = folder->is_pending_compare, was_watched = folder->watch >= 0;
 	const char *path = fr_tree_path(scan->tree, folder, NULL);
 	int error;
 
@@ -119,6 +184,9 @@ static void begin(struct fr_scan *scan, struct fr_node *folder)
 	}
 	error = scan->hooks->enter(scan->ctx, folder, path);
 	if (!means_gone(error)) {
+		/* What was before is of interest only where the folder has been listed before. */
+		(void)read_ignorefiles(scan, folder, was_watched);
+		path = fr_tree_path(scan->tree, folder, NULL);
 		scan->dir = opendir(path);
 		if (!scan->dir && (!error || means_gone(-errno)))
 			error = -errno;
@@ -164,7 +232,7 @@ bool fr_scan_enters(const struct fr_scan *scan, const char *path, const char *re
 	struct fr_verdict verdict;
 
 	fr_scan_facts(AT_FDCWD, path, &facts);
-	fr_rules_judge_folder(scan->rules, relative, &facts, &verdict);
+	fr_judge_folder(&scan->judge, path, relative, false, &facts, &verdict);
 	return verdict.counts && !is_root(scan, path);
 }
 
@@ -173,24 +241,30 @@ static void meet_folder(struct fr_scan *scan, const char *name)
 	struct fr_node *child = fr_tree_child(scan->tree, scan->folder, name, FR_NODE_FOLDER);
 	struct fr_folder_facts facts;
 	struct fr_verdict verdict;
+	bool is_compare = scan->is_compare;
 	const char *relative;
 	const char *path = fr_tree_path_in(scan->tree, scan->folder, name, &relative);
 
 	if (!path || is_root(scan, path))
 		return;
 	fr_scan_facts(dirfd(scan->dir), name, &facts);
-	fr_rules_judge_folder(scan->rules, relative, &facts, &verdict);
+	fr_judge_folder(&scan->judge, path, relative, false, &facts, &verdict);
 	if (!verdict.counts) {
 		if (child)
 			scan->hooks->left(scan->ctx, child);
 		return;
+	}
+	if (!child && is_compare) {
+		/* One that an ignore file left out until now is no news. */
+		fr_judge_folder(&scan->judge, path, relative, true, &facts, &verdict);
+		is_compare = verdict.counts;
 	}
 	if (!child)
 		child = fr_tree_add(scan->tree, scan->folder, name, FR_NODE_FOLDER);
 	if (!child)
 		return;
 	child->seen = scan->generation;
-	fr_scan_push(scan, child, scan->is_compare);
+	fr_scan_push(scan, child, is_compare);
 }
 
 /* Did the folder that is being listed become a virtual environment after it was judged, but before
@@ -203,27 +277,52 @@ static bool is_left_out_by_now(const struct fr_scan *scan)
 	return scan->folder->parent && path && !fr_scan_enters(scan, path, relative);
 }
 
-static void meet_file(struct fr_scan *scan, const char *name)
+/* Is the file, one that counts, news to the tree? One that an ignore file left out until now is
+ * not. */
+static bool is_news(const struct fr_scan *scan, const char *path, const char *relative)
 {
 	struct fr_verdict verdict;
+
+	if (!scan->is_compare)
+		return false;
+	fr_judge_file(&scan->judge, path, relative, true, &verdict);
+	return verdict.counts;
+}
+
+/* Takes the file into the tree as it is. A stamp that proves nothing would make it a change the
+ * next time that all is compared. */
+static void record(struct fr_scan *scan, struct fr_node *child, const char *name,
+		   struct fr_stamp *stamp)
+{
+	if (!child)
+		child = fr_tree_add(scan->tree, scan->folder, name, FR_NODE_FILE);
+	if (!child)
+		return;
+	if (stamp->is_fresh && scan->has_settled)
+		(void)fr_content_stamp(dirfd(scan->dir), name, true, stamp);
+	child->stamp = *stamp;
+	child->seen = scan->generation;
+}
+
+static void meet_file(struct fr_scan *scan, const char *name)
+{
+	struct fr_node *child = fr_tree_child(scan->tree, scan->folder, name, FR_NODE_FILE);
+	struct fr_verdict verdict;
 	struct fr_stamp stamp;
-	struct fr_node *child;
 	const char *relative;
 	const char *path = fr_tree_path_in(scan->tree, scan->folder, name, &relative);
 
 	if (!path)
 		return;
-	fr_rules_judge_file(scan->rules, relative, &verdict);
+	fr_judge_file(&scan->judge, path, relative, false, &verdict);
+	if (!verdict.counts && child)
+		fr_tree_remove(scan->tree, child); /* an ignore file leaves it out now */
 	if (!verdict.counts || fr_content_stamp(dirfd(scan->dir), name, false, &stamp) < 0)
 		return;
-	child = fr_tree_child(scan->tree, scan->folder, name, FR_NODE_FILE);
 	if (child)
 		child->seen = scan->generation;
-	if (!scan->is_compare) {
-		if (!child)
-			child = fr_tree_add(scan->tree, scan->folder, name, FR_NODE_FILE);
-		if (child)
-			child->stamp = stamp;
+	if (!scan->is_compare || (!child && !is_news(scan, path, relative))) {
+		record(scan, child, name, &stamp);
 	} else if (!child || child->stamp.is_fresh ||
 		   !fr_content_same_stamp(&child->stamp, &stamp)) {
 		scan->hooks->differs(scan->ctx, path, false);
@@ -293,8 +392,13 @@ bool fr_scan_step(struct fr_scan *scan, unsigned max_entries)
 		if (!scan->dir) {
 			struct fr_node *folder = scan->queue_first;
 
-			if (!folder)
+			if (!folder) {
+				/* All that has changed is judged by now. */
+				scan->has_settled = true;
+				if (scan->judge.ignores)
+					fr_ignores_settle(scan->judge.ignores);
 				return false;
+			}
 			take_off_queue(scan, folder);
 			begin(scan, folder);
 			max_entries--;

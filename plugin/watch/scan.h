@@ -12,6 +12,8 @@
 #include <stdint.h>
 
 struct fr_folder_facts;
+struct fr_ignorefiles;
+struct fr_judge;
 struct fr_node;
 struct fr_rules;
 struct fr_tree;
@@ -28,6 +30,9 @@ struct fr_scan_hooks {
 	/* The folder could not be watched or listed, or only in part; error is a negative errno,
 	 * never one that means "gone". */
 	void (*trouble)(void *ctx, const char *path, int error);
+	/* In the folder at path, one that is not watched otherwise, an ignore file is looked for
+	 * that has a say in watched folders. May be NULL. `folder` is the one that asked for it. */
+	void (*beyond)(void *ctx, struct fr_node *folder, const char *path);
 };
 
 struct fr_scan;
@@ -38,6 +43,18 @@ int fr_scan_new(struct fr_tree *tree, const struct fr_rules *rules,
 
 /* NULL is fine. */
 void fr_scan_free(struct fr_scan *scan);
+
+/* Honours ignore files from now on: those of a folder are read each time before it is listed. What
+ * an ignore file that has changed leaves out is left without a report, and what one does not leave
+ * out any more is recorded: neither is a difference. files is borrowed until fr_scan_free. */
+void fr_scan_use_ignorefiles(struct fr_scan *scan, struct fr_ignorefiles *files);
+
+/* Who says what counts: the rules, and the ignore files as they were read. */
+const struct fr_judge *fr_scan_judge(const struct fr_scan *scan);
+
+/* The ignore files of the folder at path (in the tree, folder) may have changed. If they have, the
+ * folder is queued, with all below it. */
+void fr_scan_read_ignorefiles(struct fr_scan *scan, struct fr_node *folder);
 
 /* Queues a folder, with all below it. is_compare: report differences; else record what is there.
  * Cheap if it is queued already. */
@@ -54,8 +71,9 @@ bool fr_scan_is_busy(const struct fr_scan *scan);
 void fr_scan_facts(int dirfd, const char *name, struct fr_folder_facts *ret_facts);
 
 /*
- * Is the folder at path (relative: the part below the root) entered from the one above, as the disk
- * has it now? By the rules, and unless it is a root itself: no file is in the tree twice.
+ * Is the folder at path (relative points to the part of it below the root) entered from the one
+ * above, as the disk has it now? By the rules, and unless it is a root itself: no file is in the
+ * tree twice.
  */
 bool fr_scan_enters(const struct fr_scan *scan, const char *path, const char *relative);
 

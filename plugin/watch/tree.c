@@ -9,13 +9,13 @@
 #include "watch/tree.h"
 
 #define FR_TREE_FIRST_BUCKETS 256 /* a power of two, as all later sizes are */
-#define FR_TREE_KINDS         3
+#define FR_TREE_KINDS         4
 
 struct fr_tree {
 	struct fr_node *first_root, *last_root;
 	struct fr_node **buckets;
 	size_t buckets_len;
-	size_t hashed_len; /* nodes in the buckets: all but roots and gates */
+	size_t hashed_len; /* nodes in the buckets: all but those without a parent */
 	size_t counts[FR_TREE_KINDS];
 	char *path;
 	size_t path_size;
@@ -156,7 +156,7 @@ static struct fr_node *root_of(const struct fr_tree *tree, const char *path, siz
 	for (struct fr_node *root = tree->first_root; root; root = root->next) {
 		size_t len = strlen(root->name);
 
-		if (root->kind == FR_NODE_GATE || len > path_len ||
+		if (root->kind != FR_NODE_FOLDER || len > path_len ||
 		    memcmp(path, root->name, len) != 0)
 			continue;
 		if (root->name[len - 1] == '/') /* only "/" itself ends in one */

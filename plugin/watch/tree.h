@@ -33,11 +33,13 @@ enum fr_node_kind {
 	FR_NODE_FILE,
 	FR_NODE_GATE, /* a folder above a watched one that is missing: watched only to see that one
 			 come back */
+	FR_NODE_LOOKOUT, /* a folder with an ignore file that has a say in watched ones: watched
+			    only to see that change */
 };
 
 struct fr_node {
-	struct fr_node
-		*parent; /* NULL for a root and for a gate, whose name is their absolute path */
+	struct fr_node *parent; /* NULL for a root, a gate and a lookout, whose name is their
+				   absolute path */
 	struct fr_node *first_child, *next, *prev;
 	struct fr_node *bucket_next; /* in the tree's table of (parent, name) */
 	struct fr_node
@@ -65,8 +67,9 @@ int fr_tree_new(struct fr_tree **ret_tree);
 void fr_tree_free(struct fr_tree *tree);
 
 /*
- * Adds a root or a gate with an absolute path, or a node below parent. Returns the node, owned by
- * the tree, or NULL where memory is short. Does not look whether there is one of that name already.
+ * Adds a root, a gate or a lookout with an absolute path, or a node below parent. Returns the node,
+ * owned by the tree, or NULL where memory is short. Does not look whether there is one of that name
+ * already.
  */
 struct fr_node *fr_tree_add_root(struct fr_tree *tree, const char *path, enum fr_node_kind kind);
 struct fr_node *fr_tree_add(struct fr_tree *tree, struct fr_node *parent, const char *name,
@@ -91,7 +94,7 @@ struct fr_node *fr_tree_root_of(const struct fr_tree *tree, const char *path,
 /* Removes a node that has no children and is no longer watched. */
 void fr_tree_remove(struct fr_tree *tree, struct fr_node *node);
 
-/* First root or gate, then node->next; the order is the order of adding. */
+/* First root, gate or lookout, then node->next; the order is the order of adding. */
 struct fr_node *fr_tree_roots(const struct fr_tree *tree);
 
 /* The node after `node` in a walk of all that is below `top` (top first); NULL at the end. The node

@@ -13,9 +13,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "decide/judge.h"
 #include "decide/rules.h"
 #include "watch/baseline.h"
 #include "watch/content.h"
+#include "watch/ignorefiles.h"
 #include "watch/scan.h"
 #include "watch/tree.h"
 #include "watch/watcher.h"
@@ -39,6 +41,7 @@ struct fr_watcher {
 	struct fr_tree *tree;
 	struct fr_scan *scan;
 	struct fr_baseline *baseline; /* borrowed, or NULL */
+	struct fr_ignorefiles *files; /* borrowed, or NULL */
 	int first_error;              /* of the arming */
 };
 
@@ -160,6 +163,9 @@ static void leave_folder(struct fr_watcher *watcher, struct fr_node *top)
 			fr_scan_forget(watcher->scan, node);
 			stop_watching(watcher, node);
 			node->is_left = true;
+			path = watcher->files ? fr_tree_path(watcher->tree, node, NULL) : NULL;
+			if (path)
+				fr_ignorefiles_forget(watcher->files, path);
 		}
 		node = fr_tree_next(node, top);
 	}
@@ -186,11 +192,44 @@ static void report_trouble(void *ctx, const char *path, int error)
 	watcher->hooks->trouble(watcher->ctx, path, error);
 }
 
+/* ---- ignore files that lie in folders which are not watched ---- */
+
+/* Each takes a watch, and a little time of every look-up of a root. */
+#define FR_WATCHER_MAX_LOOKOUTS 32
+
+/* Without one a change of the file is noticed when its folder is looked at for another reason. */
+static void look_beyond(void *ctx, struct fr_node *folder, const char *path)
+{
+	struct fr_watcher *watcher = ctx;
+	struct fr_node *node = fr_tree_roots(watcher->tree);
+
+	if (is_looked_at_for_us(watcher, folder))
+		return;
+	while (node && (node->kind != FR_NODE_LOOKOUT || strcmp(node->name, path) != 0))
+		node = node->next;
+	if (!node && fr_tree_count(watcher->tree, FR_NODE_LOOKOUT) < FR_WATCHER_MAX_LOOKOUTS) {
+		node = fr_tree_add_root(watcher->tree, path, FR_NODE_LOOKOUT);
+		if (node)
+			node->source = folder->source;
+	}
+	if (node && node->watch < 0)
+		(void)start_watching(watcher, node, path);
+}
+
+/* Everything is judged again: such files are changed rarely. */
+static void lookout_event(struct fr_watcher *watcher, const char *name, enum fr_hint hint)
+{
+	if (hint != FR_HINT_WRITING && name &&
+	    (strcmp(name, "exclude") == 0 || fr_ignorefiles_is_name(name)))
+		fr_watcher_rescan(watcher);
+}
+
 static const struct fr_scan_hooks scan_hooks = {
 	.enter = watch_folder,
 	.differs = note_differs,
 	.left = folder_left,
 	.trouble = report_trouble,
+	.beyond = look_beyond,
 };
 
 /* ---- roots that are missing ---- */
@@ -256,7 +295,7 @@ static void look_for_roots(struct fr_watcher *watcher)
 {
 	drop_gates(watcher);
 	for (struct fr_node *root = fr_tree_roots(watcher->tree); root; root = root->next) {
-		if (root->kind == FR_NODE_GATE || root->watch >= 0 || root->is_queued)
+		if (root->kind != FR_NODE_FOLDER || root->watch >= 0 || root->is_queued)
 			continue;
 		if (is_looked_at_for_us(watcher, root))
 			continue;
@@ -278,7 +317,7 @@ static void gate_event(struct fr_watcher *watcher, const struct fr_node *gate, c
 		const char *rest = root->name + gate_len;
 		size_t len = name ? strlen(name) : 0;
 
-		if (root->kind == FR_NODE_GATE || root->watch >= 0 ||
+		if (root->kind != FR_NODE_FOLDER || root->watch >= 0 ||
 		    strncmp(root->name, gate->name, gate_len) != 0 || *rest != '/')
 			continue;
 		if (!name || (strncmp(rest + 1, name, len) == 0 &&
@@ -294,9 +333,11 @@ static void gate_event(struct fr_watcher *watcher, const struct fr_node *gate, c
 static void folder_came(struct fr_watcher *watcher, struct fr_node *folder, const char *name)
 {
 	struct fr_node *child = fr_tree_child(watcher->tree, folder, name, FR_NODE_FOLDER);
-	const char *relative;
-	const char *path = fr_tree_path_in(watcher->tree, folder, name, &relative);
+	const char *relative, *path;
 
+	if (fr_ignorefiles_is_name(name)) /* a repository */
+		fr_scan_read_ignorefiles(watcher->scan, folder);
+	path = fr_tree_path_in(watcher->tree, folder, name, &relative);
 	if (!path)
 		return;
 	if (!fr_scan_enters(watcher->scan, path, relative)) {
@@ -317,7 +358,7 @@ static void leave_roots_below(struct fr_watcher *watcher, const char *path)
 	bool has_left = false;
 
 	for (struct fr_node *root = fr_tree_roots(watcher->tree); root; root = root->next) {
-		if (root->kind == FR_NODE_GATE || root->watch < 0 ||
+		if (root->kind != FR_NODE_FOLDER || root->watch < 0 ||
 		    strncmp(root->name, path, len) != 0 || root->name[len] != '/' ||
 		    is_folder(root->name))
 			continue;
@@ -337,6 +378,8 @@ static void folder_gone(struct fr_watcher *watcher, struct fr_node *folder, cons
 
 	if (child)
 		leave_folder(watcher, child);
+	if (fr_ignorefiles_is_name(name))
+		fr_scan_read_ignorefiles(watcher->scan, folder);
 	path = fr_tree_path_in(watcher->tree, folder, name, NULL);
 	copy = path ? strdup(path) : NULL;
 	if (copy)
@@ -398,6 +441,19 @@ static bool becomes_virtualenv(struct fr_watcher *watcher, struct fr_node *folde
 	return true;
 }
 
+/* Something has become of a file that would count, were it not for a line of an ignore file. */
+static void report_ignored(struct fr_watcher *watcher, const char *path, const char *relative,
+			   enum fr_hint hint, const struct fr_verdict *verdict)
+{
+	struct fr_verdict without;
+
+	if (!watcher->hooks->ignored || verdict->line == 0 || hint == FR_HINT_WRITING)
+		return;
+	fr_rules_judge_file(watcher->rules, relative, NULL, &without);
+	if (without.counts)
+		watcher->hooks->ignored(watcher->ctx, path, verdict);
+}
+
 static void file_event(struct fr_watcher *watcher, struct fr_node *folder, const char *name,
 		       enum fr_hint hint)
 {
@@ -408,11 +464,18 @@ static void file_event(struct fr_watcher *watcher, struct fr_node *folder, const
 	if (strcmp(name, "pyvenv.cfg") == 0 && becomes_virtualenv(watcher, folder))
 		return;
 	path = fr_tree_path_in(watcher->tree, folder, name, &relative);
+	if (path && fr_ignorefiles_is_name(name) &&
+	    (hint != FR_HINT_WRITING || is_complete_at_birth(path, NULL))) {
+		fr_scan_read_ignorefiles(watcher->scan, folder);
+		path = fr_tree_path_in(watcher->tree, folder, name, &relative);
+	}
 	if (!path)
 		return;
-	fr_rules_judge_file(watcher->rules, relative, &verdict);
-	if (!verdict.counts)
+	fr_judge_file(fr_scan_judge(watcher->scan), path, relative, false, &verdict);
+	if (!verdict.counts) {
+		report_ignored(watcher, path, relative, hint, &verdict);
 		return;
+	}
 	/* A file that is moved here is new even if nobody writes to it: "writing" tells that from a
 	 * touch. */
 	watcher->hooks->note(watcher->ctx, path,
@@ -494,7 +557,7 @@ bool fr_watcher_look(struct fr_watcher *watcher, const char *path)
 	if (!is_plain(path))
 		return false;
 	root = fr_tree_root_of(watcher->tree, path, &rest);
-	if (!root || root->kind == FR_NODE_GATE)
+	if (!root || root->kind != FR_NODE_FOLDER)
 		return false;
 	eye = eye_of(watcher, root);
 	if (eye->ops->look)
@@ -509,7 +572,7 @@ bool fr_watcher_look(struct fr_watcher *watcher, const char *path)
 static void rescan_roots_of(struct fr_watcher *watcher, const struct eye *eye)
 {
 	for (struct fr_node *root = fr_tree_roots(watcher->tree); root; root = root->next) {
-		if (root->kind == FR_NODE_GATE || eye_of(watcher, root) != eye)
+		if (root->kind != FR_NODE_FOLDER || eye_of(watcher, root) != eye)
 			continue;
 		if (eye->ops->look)
 			eye->ops->look(eye->source, root->name);
@@ -530,6 +593,8 @@ static void take_hint(void *ctx, struct fr_node *folder, const char *name, enum 
 		(void)fr_watcher_look(watcher, name);
 	} else if (!folder) {
 		watcher->hooks->note(watcher->ctx, name, hint);
+	} else if (folder->kind == FR_NODE_LOOKOUT) {
+		lookout_event(watcher, name, hint);
 	} else if (hint == FR_HINT_SELF_CHANGED || hint == FR_HINT_WATCH_DROPPED) {
 		self_changed(watcher, folder);
 	} else if (folder->kind == FR_NODE_GATE) {
@@ -585,7 +650,7 @@ static struct fr_node *find_root(const struct fr_watcher *watcher, const char *p
 {
 	struct fr_node *root = fr_tree_roots(watcher->tree);
 
-	while (root && (root->kind == FR_NODE_GATE || strcmp(root->name, path) != 0))
+	while (root && (root->kind != FR_NODE_FOLDER || strcmp(root->name, path) != 0))
 		root = root->next;
 	return root;
 }
@@ -731,13 +796,25 @@ static struct fr_node *folder_for(struct fr_watcher *watcher, const char *path)
 	return folder;
 }
 
+/* An ignore file may have left the file out since it was noted. */
+static bool is_counted(const struct fr_watcher *watcher, const char *path)
+{
+	struct fr_verdict verdict;
+	const char *relative;
+
+	if (!watcher->files || !fr_tree_root_of(watcher->tree, path, &relative))
+		return true;
+	fr_judge_file(fr_scan_judge(watcher->scan), path, relative, false, &verdict);
+	return verdict.counts;
+}
+
 static enum fr_change_kind verify_new(struct fr_watcher *watcher, const char *path,
 				      const struct fr_stamp *stamp)
 {
 	struct fr_node *folder = folder_for(watcher, path);
 	struct fr_node *node;
 
-	if (!folder || folder->is_left)
+	if (!folder || folder->is_left || !is_counted(watcher, path))
 		return FR_CHANGE_NONE;
 	node = fr_tree_add(watcher->tree, folder, strrchr(path, '/') + 1, FR_NODE_FILE);
 	if (node)
@@ -805,6 +882,14 @@ enum fr_change_kind fr_watcher_verify(struct fr_watcher *watcher, const char *pa
 	return kind;
 }
 
+bool fr_watcher_looks_itself(const struct fr_watcher *watcher, const char *path)
+{
+	const char *rest;
+	const struct fr_node *root = fr_tree_root_of(watcher->tree, path, &rest);
+
+	return !root || !is_looked_at_for_us(watcher, root);
+}
+
 const char *fr_watcher_relative(const struct fr_watcher *watcher, const char *path)
 {
 	const char *rest;
@@ -832,6 +917,12 @@ void fr_watcher_explain(const struct fr_watcher *watcher, const struct fr_source
 void fr_watcher_use_baseline(struct fr_watcher *watcher, struct fr_baseline *baseline)
 {
 	watcher->baseline = baseline;
+}
+
+void fr_watcher_use_ignorefiles(struct fr_watcher *watcher, struct fr_ignorefiles *files)
+{
+	watcher->files = files;
+	fr_scan_use_ignorefiles(watcher->scan, files);
 }
 
 struct fr_tree *fr_watcher_tree(struct fr_watcher *watcher)

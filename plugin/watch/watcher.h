@@ -14,8 +14,10 @@
 #include "watch/source.h"
 
 struct fr_baseline;
+struct fr_ignorefiles;
 struct fr_rules;
 struct fr_tree;
+struct fr_verdict;
 struct fr_watcher;
 
 enum fr_change_kind {
@@ -38,6 +40,9 @@ struct fr_watcher_hooks {
 	/* The source sees nothing any more; error is a negative errno of its step(). May call
 	 * fr_watcher_move_root. */
 	void (*failed)(void *ctx, const struct fr_source_ops *ops, int error);
+	/* A file was written to or is gone that would count but for the line of an ignore file
+	 * which the verdict names. May be NULL. */
+	void (*ignored)(void *ctx, const char *path, const struct fr_verdict *verdict);
 };
 
 /* Most kinds of sources that one watcher can have. */
@@ -50,6 +55,10 @@ int fr_watcher_new(const struct fr_rules *rules, const struct fr_watcher_hooks *
 
 /* NULL is fine. In a forked child it only closes what the child has inherited. */
 void fr_watcher_free(struct fr_watcher *watcher);
+
+/* Honours ignore files (borrowed until fr_watcher_free), also when they change: that alone is no
+ * change of any file. Before the first folder is added. */
+void fr_watcher_use_ignorefiles(struct fr_watcher *watcher, struct fr_ignorefiles *files);
 
 /*
  * Adds a folder by its absolute, resolved path, to be watched by a source of the kind ops (borrowed
@@ -113,6 +122,10 @@ bool fr_watcher_look(struct fr_watcher *watcher, const char *path);
  */
 enum fr_change_kind fr_watcher_verify(struct fr_watcher *watcher, const char *path,
 				      bool was_written, bool with_hash);
+
+/* Does the watcher look at the disk there itself? If not, a source does, because it may take for
+ * ever. */
+bool fr_watcher_looks_itself(const struct fr_watcher *watcher, const char *path);
 
 /* Writes a sentence about an error of add_root, arm or trouble(): which limit, its value, what
  * would be right. */

@@ -1,346 +1,229 @@
 #!/usr/bin/python3
-"""Measures how long after a save the first answer comes from the new code, mechanism beside mechanism.
+"""Measures the time from a save to the first answer by new code, and what that costs, everything side by side in one run.
 
-All contenders run at the same time, each on its own copy of tests/project, and take turns in rounds of
-random order, so that whatever else the machine does hits them alike. A row is a subclass of Contender
-(give it a command() of its own where it is not uWSGI), a column is an entry of COLUMNS.
+    saves   uWSGI's own mechanisms, this plugin, other servers, and the physical floor, on the project in tests/project
+    heavy   the same kind of edit in a project that takes a second to import
+    cost    time to start and memory at rest, with and without the plugin
+    load    requests lost while clients ask without pause (see generations.py)
 
-The clock starts when the save has ended and stops when the first whole answer with the new text is
-there; the poller makes one connection per question. A second, light client counts the requests that
-fail from the save until a little after the first new answer.
+All contenders of a part run at the same time, each on a copy of its own, and take turns in rounds of random order, so that whatever
+else the machine does hits them alike. Prints tables, and leaves results.json and chart.svg in --output.
 """
 
 from __future__ import annotations
 
 import argparse
 import contextlib
+import importlib.util
 import json
 import os
 import random
-import re
-import shutil
-import statistics
 import sys
-import tempfile
-import threading
 import time
-from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Callable, Iterator, Sequence
+from typing import Sequence
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "integration"))
+import chart
+import contenders
+import cost
+import floor
+import generations
+import measure
+import projects
+from contenders import Fastreload, GunicornInotify, PyAutoreload, TouchReload
+from figures import NAN, Goal, Result, best, goals_table, ratio, saves_table
+from tools import editors, harness
 
-import editors  # noqa: E402
-import harness  # noqa: E402
-
-PROJECT = harness.CHECKOUT / "tests" / "project"
-EDITED = "pages/views.py"
-ASKED = "/pages/version/"
-CONSTANT = re.compile(r'^VERSION = ".*"$', re.M)
-
-POLL_PAUSE_S = 0.001
-CLIENT_PAUSE_S = 0.025
-LOST_AFTER_S = 20.0
-LINGER_S = 0.3
-# uWSGI's own mechanisms compare whole seconds, and py-autoreload is blind right after a reload. They get
-# the time they need, so that what is measured is their speed and not their gaps; everybody gets the same.
-REST_S = 2.5
-
-
-class Contender(harness.Server):
-    """A server of the project's copy that reloads itself by one mechanism."""
-
-    name = ""
-    workers = 2
-    needs_plugin = False
-
-    def __init__(self) -> None:
-        base = Path(tempfile.mkdtemp(prefix="fastreload-bench-"))
-        shutil.copytree(
-            PROJECT,
-            base / "app",
-            ignore=shutil.ignore_patterns("__pycache__", "*.sqlite3", "*.pyc"),
-        )
-        self.port = harness.free_port()
-        self.result = Result(self.name)
-        self.rested_at = 0.0
-        super().__init__([], base=base)
-        self.options = [
-            "plugin = python3",
-            "module = shop.wsgi:application",
-            f"http-socket = 127.0.0.1:{self.port}",
-            "master = true",
-            f"processes = {self.workers}",
-            "disable-logging = true",
-            *self.reload_options(),
-        ]
-
-    def reload_options(self) -> list[str]:
-        """Returns the lines of configuration that make it reload."""
-        return []
-
-    def after_save(self) -> None:
-        """Does what the developer has to do after a save, which counts as part of the time."""
-
-    def ask(self, timeout_s: float = LOST_AFTER_S) -> str:
-        """Returns the version that is served; raises OSError where the request fails."""
-        response = harness.http_get(("127.0.0.1", self.port), ASKED, timeout_s)
-        if response.status != 200:
-            raise ConnectionError(f"status {response.status}")
-        return response.text.strip()
-
-    def wait_ready(self) -> None:
-        """Waits until it answers."""
-
-        def answers() -> bool:
-            with contextlib.suppress(OSError):
-                return bool(self.ask())
-            return False
-
-        self.wait(answers, 60, f"{self.name} answers")
-        self.rested_at = time.monotonic() + REST_S
+PARTS = ["saves", "heavy", "cost", "load"]
+KINDS = [*contenders.MECHANISMS, *contenders.PEERS, Fastreload, floor.Floor, floor.DeepFloor]
+OUTPUT = harness.CHECKOUT / "build" / "bench"
+TITLE = "From the end of a save to the first answer by the new code"
+HEAVY_HEADING = """\
+The same kind of edit in a heavy project (Django REST framework, pandas, numpy): of a view module that
+is imported before them (early), that imports them itself (views), or that is imported when they are
+there (late); and in the small project."""
+COST_HEADING = "From the exec to the first answer, and the memory of all processes at rest."
 
 
-class PyAutoreload(Contender):
-    """uWSGI's Python plugin looks at the times of all modules once per second."""
+class Bench:
+    """One run: what was asked for, and what came of it."""
 
-    name = "py-autoreload=1"
+    def __init__(self, options: argparse.Namespace) -> None:
+        self.options = options
+        self.chance = random.Random(options.seed)
+        self.results: dict[str, object] = {"machine": contenders.machine(), "skipped": []}
+        self.goals: list[Goal] = []
+        self.small_ms = NAN
 
-    def reload_options(self) -> list[str]:
-        return ["py-autoreload = 1"]
+    def wanted(self, kinds: Sequence[type]) -> list[type]:
+        """Returns those that were asked for and are there; says aloud which are not."""
+        chosen = [k for k in kinds if not self.options.only or contenders.short_name(k) in self.options.only]
+        servers, absent = contenders.available([k for k in chosen if not issubclass(k, floor.Floor)])
+        for sentence in absent:
+            self.skip(sentence)
+        return [k for k in chosen if k in servers or issubclass(k, floor.Floor)]
 
+    def compete(self, contestants: Sequence[measure.Contestant], saves: int) -> list[Result]:
+        """Starts all of them, lets them take turns, and returns what they did."""
+        with contextlib.ExitStack() as stack:
+            for contestant in contestants:
+                stack.enter_context(contestant)
+            ready = [contestant for contestant in contestants if self.is_ready(contestant)]
+            measure.take_turns(ready, saves, self.options.how, self.chance)
+        return [contestant.result for contestant in ready]
 
-class TouchReload(Contender):
-    """uWSGI looks at the time of one file, which is touched right after the save."""
-
-    name = "touch-reload"
-
-    def reload_options(self) -> list[str]:
-        self.trigger = self.base / "trigger"
-        self.trigger.write_text("")
-        return [f"touch-reload = {self.trigger}"]
-
-    def after_save(self) -> None:
-        os.utime(self.trigger)
-
-
-class FsReload(Contender):
-    """uWSGI has inotify watch the one file that is edited."""
-
-    name = "fs-reload"
-
-    def reload_options(self) -> list[str]:
-        return [f"fs-reload = {self.app / EDITED}"]
-
-
-class Fastreload(Contender):
-    """This plugin, with its two lines."""
-
-    name = "fastreload"
-    needs_plugin = True
-
-    def reload_options(self) -> list[str]:
-        return [f"plugins-dir = {harness.PLUGIN_DIR}", "plugin = fastreload", "fastreload-dir = ."]
-
-    def wait_ready(self) -> None:
-        super().wait_ready()
-        self.wait(lambda: self.log.count(harness.ARMED), 20, "the watch is armed")
-
-
-CONTENDERS: list[type[Contender]] = [PyAutoreload, TouchReload, FsReload, Fastreload]
-REFERENCE = Fastreload.name
-
-
-@dataclass
-class Result:
-    """What one contender did."""
-
-    name: str
-    served_ms: list[float] = field(default_factory=list)
-    lost: int = 0
-    requests: int = 0
-    failures: dict[str, int] = field(default_factory=dict)
-    poll_failures: int = 0
-
-    def quantile(self, share: float) -> float:
-        """Returns the smallest time that this share of the saves did not exceed."""
-        if not self.served_ms:
-            return float("nan")
-        ordered = sorted(self.served_ms)
-        return ordered[max(0, -int(-share * len(ordered) // 1) - 1)]
-
-    @property
-    def median_ms(self) -> float:
-        """Returns the median time."""
-        return statistics.median(self.served_ms) if self.served_ms else float("nan")
-
-
-@contextlib.contextmanager
-def light_client(contender: Contender) -> Iterator[None]:
-    """Asks a few times per second in the background and counts what fails."""
-    stop = threading.Event()
-    result = contender.result
-
-    def ask_repeatedly() -> None:
-        while not stop.wait(CLIENT_PAUSE_S):
-            result.requests += 1
-            try:
-                contender.ask()
-            except OSError as error:
-                kind = str(error) if str(error).startswith("status") else type(error).__name__
-                result.failures[kind] = result.failures.get(kind, 0) + 1
-
-    thread = threading.Thread(target=ask_repeatedly, daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        stop.set()
-        thread.join()
-
-
-def save_and_measure(contender: Contender, version: str, how: str) -> bool:
-    """Saves once and awaits the new code; returns whether it came."""
-    path = contender.app / EDITED
-    text, replaced = CONSTANT.subn(f'VERSION = "{version}"', path.read_text())
-    assert replaced == 1, f'{EDITED} must hold one line like VERSION = "1"'
-    with light_client(contender):
-        editors.save(path, text, how)
-        saved = time.monotonic()
-        contender.after_save()
-        is_served = poll(contender, version, saved)
-        now = time.monotonic()
-        if is_served:
-            contender.result.served_ms.append((now - saved) * 1000)
-        else:
-            contender.result.lost += 1
-        while time.monotonic() - now < LINGER_S:
-            time.sleep(0.01)
-    contender.rested_at = time.monotonic() + REST_S
-    return is_served
-
-
-def poll(contender: Contender, version: str, since: float) -> bool:
-    """Asks in a tight loop until the version is served or the edit counts as lost."""
-    while (left_s := since + LOST_AFTER_S - time.monotonic()) > 0:
+    def is_ready(self, contestant: measure.Contestant) -> bool:
+        """Waits for it. Another server that does not work on this machine is left out, aloud."""
         try:
-            if contender.ask(left_s) == version:
-                return True
-        except OSError:
-            contender.result.poll_failures += 1
-        time.sleep(POLL_PAUSE_S)
-    return False
+            contestant.wait_ready()
+        except AssertionError as error:
+            if not isinstance(contestant, contenders.Peer):
+                raise
+            self.skip(f"skipped: {contestant.name}: {error}")
+            contestant.stop()
+            return False
+        return True
+
+    def skip(self, sentence: str) -> None:
+        """Says aloud, and in the results, what is not measured."""
+        print(sentence)
+        self.results["skipped"].append(sentence)
+
+    def run_saves(self) -> None:
+        """The small project, everybody."""
+        kinds = self.wanted([kind for kind in KINDS if kind is not floor.DeepFloor])
+        for kind in kinds:
+            if issubclass(kind, contenders.Peer) and kind.about():
+                print(f"{kind.name}: {kind.about()}")
+        results = self.compete([kind() for kind in kinds], self.options.saves)
+        medians = {result.name: result.median_ms for result in results}
+        self.small_ms = medians.get(Fastreload.name, NAN)
+        note = f"Django project, {contenders.Contender.workers} uWSGI workers, {self.options.saves} saves each"
+        print(f"\n{TITLE}; {note}.\n\n{saves_table(results, self.small_ms)}")
+        self.results["saves"] = [result.as_json() for result in results]
+        svg = chart.draw(results, Fastreload.name, TITLE, [note, self.results["machine"]["what"]])
+        (self.options.output / "chart.svg").write_text(svg)
+        self.judge_saves(medians)
+
+    def judge_saves(self, medians: dict[str, float]) -> None:
+        """Adds the goals that the medians of the small project are held to."""
+        for kind in (TouchReload, PyAutoreload):
+            measured = ratio(medians.get(kind.name, NAN), self.small_ms)
+            self.goals.append(Goal(f"{kind.name} / fastreload", 80, measured, True))
+        name, peer_ms = best(medians, [kind.name for kind in contenders.PEERS])
+        to_peer = ratio(peer_ms, self.small_ms)
+        self.goals.append(Goal(f"best peer, {name or '-'} / fastreload", 12, to_peer, True))
+        to_floor = ratio(self.small_ms, medians.get(floor.Floor.name, NAN))
+        self.goals.append(Goal("fastreload / floor", 2.5, to_floor, False))
+
+    def has_heavy(self) -> bool:
+        """Tells whether this machine has what the heavy project imports."""
+        return all(map(importlib.util.find_spec, projects.HEAVY_NEEDS))
+
+    def run_heavy(self) -> None:
+        """The heavy project, edited where it matters, beside the small one."""
+        if not self.has_heavy():
+            self.skip(f"skipped: the heavy project: it needs {', '.join(projects.HEAVY_NEEDS)}")
+            return
+        contestants: list[measure.Contestant] = []
+        for kind in self.wanted([TouchReload, GunicornInotify, Fastreload, floor.Floor, floor.DeepFloor]):
+            edits = [projects.HEAVY_VIEWS]
+            if kind in (Fastreload, floor.Floor, floor.DeepFloor):
+                edits = [projects.SMALL, *projects.HEAVY]
+            contestants += [kind(project, f"{kind.name}, {project.name}") for project in edits]
+        results = self.compete(contestants, self.options.rounds)
+        medians = {result.name: result.median_ms for result in results}
+        small_ms = medians.get(f"{Fastreload.name}, small", NAN)
+        print(f"\n{HEAVY_HEADING}\n\n{saves_table(results, small_ms)}")
+        self.results["heavy"] = [result.as_json() for result in results]
+        for project in projects.HEAVY:
+            heavy_ms = medians.get(f"{Fastreload.name}, {project.name}", NAN)
+            for below, limit, below_ms in [
+                ("small", 2, small_ms),
+                ("floor", 2.5, medians.get(f"{floor.Floor.name}, {project.name}", NAN)),
+            ]:
+                what = f"heavy, {project.name} / {below}"
+                self.goals.append(Goal(what, limit, ratio(heavy_ms, below_ms), False))
+
+    def run_cost(self) -> None:
+        """Start and memory."""
+        if self.wanted([Fastreload]):
+            edited = {"small": projects.SMALL}
+            if self.has_heavy():
+                edited["heavy"] = projects.HEAVY_VIEWS
+            costs = cost.run(edited, self.options.rounds, self.chance)
+            print(f"\n{COST_HEADING}\n\n{cost.table(costs)}")
+            self.results["cost"] = [vars(each) for each in costs]
+            for each in costs:
+                self.goals.append(Goal(f"start, {each.project}", 1.1, each.start_ratio(), False))
+                for when, measured in zip(("started", "reloaded"), each.memory_ratios()):
+                    self.goals.append(Goal(f"memory, {each.project}, {when}", 1.6, measured, False))
+
+    def run_load(self) -> None:
+        """What clients notice."""
+        outcomes = generations.run(self.options.reloads, self.options.load_s, self.chance)
+        print(f"\n{generations.heading(self.options.load_s)}\n\n{generations.table(outcomes)}")
+        self.results["load"] = [vars(outcome) for outcome in outcomes]
+
+    def run(self) -> None:
+        """Runs the parts that were asked for."""
+        self.options.output.mkdir(parents=True, exist_ok=True)
+        here = self.results["machine"]
+        print(here["what"], here["processor"], f"load average {here['load'][0]:.2f}", sep="; ")
+        begun = time.monotonic()
+        path = self.options.output / "results.json"
+        for part in PARTS:
+            if part in self.options.part:
+                getattr(self, f"run_{part}")()
+                self.results["goals"] = [goal.as_json() for goal in self.goals]
+                here["load_at_end"] = os.getloadavg()
+                path.write_text(json.dumps(self.results, indent=2) + "\n")
+        if self.goals:
+            print(f"\nGoals, by the medians above.\n\n{goals_table(self.goals)}")
+        took_s, load = time.monotonic() - begun, here["load_at_end"][0]
+        print(f"\n{took_s:.0f} s; load average {load:.2f}; all figures are in {path}")
 
 
-def run(contenders: Sequence[Contender], saves: int, how: str, chance: random.Random) -> None:
-    """Lets the contenders take turns until each has served so many saves."""
-    number = 1
-    for turn in range(saves):
-        for contender in chance.sample(contenders, len(contenders)):
-            for _ in range(5):
-                number += 1
-                # Another length each time: Python tells compiled files by size and whole seconds.
-                version = f"{number}" + "." * (number % 9)
-                pause_s = contender.rested_at - time.monotonic()
-                time.sleep(max(0.0, pause_s) + chance.uniform(0.0, 1.0))
-                if save_and_measure(contender, version, how):
-                    break
-        if sys.stderr.isatty():
-            print(f"\rround {turn + 1} of {saves}", end="", file=sys.stderr, flush=True)
-    if sys.stderr.isatty():
-        print("\r" + " " * 30 + "\r", end="", file=sys.stderr)
-
-
-@dataclass(frozen=True)
-class Column:
-    """A column of the table."""
-
-    title: str
-    cell: Callable[[Result, Result | None], str]
-
-
-def ratio(result: Result, reference: Result | None) -> str:
-    """Returns by how much the median is above the reference's."""
-    if reference is None or not reference.served_ms or not result.served_ms:
-        return "-"
-    return f"{result.median_ms / reference.median_ms:.1f} x"
-
-
-def failed(result: Result, _reference: Result | None) -> str:
-    """Returns the failed requests of the light client, and of how many."""
-    return f"{sum(result.failures.values())} of {result.requests}"
-
-
-COLUMNS = [
-    Column("saves", lambda result, _: str(len(result.served_ms))),
-    Column("median ms", lambda result, _: f"{result.median_ms:.0f}"),
-    Column("p90 ms", lambda result, _: f"{result.quantile(0.9):.0f}"),
-    Column("max ms", lambda result, _: f"{result.quantile(1.0):.0f}"),
-    Column("ratio", ratio),
-    Column("lost", lambda result, _: str(result.lost)),
-    Column("failed requests", failed),
-]
-
-
-def table(results: Sequence[Result]) -> str:
-    """Returns the results as a table, one mechanism a line."""
-    reference = next((result for result in results if result.name == REFERENCE), None)
-    rows = [["mechanism", *(column.title for column in COLUMNS)]]
-    for result in results:
-        rows.append([result.name, *(column.cell(result, reference) for column in COLUMNS)])
-    widths = [max(map(len, cells)) for cells in zip(*rows)]
-    lines = [
-        "  ".join([row[0].ljust(widths[0]), *(c.rjust(w) for c, w in zip(row[1:], widths[1:]))])
-        for row in rows
-    ]
-    lines.insert(1, "  ".join("-" * width for width in widths))
-    return "\n".join(lines)
+def positive(text: str) -> int:
+    """Returns a number from the command line that is one at least."""
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError("one at least")
+    return number
 
 
 def arguments() -> argparse.Namespace:
     """Reads the command line."""
-    names = [contender.name for contender in CONTENDERS]
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument(
-        "--saves", type=int, default=20, metavar="N", help="saves per mechanism (20)"
+    names = [contenders.short_name(kind) for kind in KINDS]
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the raw numbers there")
-    parser.add_argument("--only", action="append", choices=names, help="only this one; repeatable")
-    parser.add_argument(
-        "--how", default="inplace", choices=list(editors.PATTERNS), help="kind of save"
-    )
-    parser.add_argument(
-        "--seed", type=int, default=None, help="repeat the order and phases of a run"
-    )
+    add = parser.add_argument
+    add("--part", action="append", choices=PARTS, help="only this part; repeatable")
+    add("--only", action="append", choices=names, help="only this contender; repeatable")
+    add("--saves", type=positive, default=12, metavar="N", help="each, in the part saves (12)")
+    add("--rounds", type=positive, default=6, metavar="N", help="in the parts heavy and cost (6)")
+    add("--reloads", type=positive, default=3, metavar="N", help="each, in the part load (3)")
+    add("--load-s", type=float, default=2.0, metavar="S", help="to load, in the part load (2)")
+    add("--how", default="inplace", choices=list(editors.PATTERNS), help="kind of save (inplace)")
+    add("--seed", type=int, help="repeat the order and phases of a run")
+    add("--output", type=Path, default=OUTPUT, metavar="FOLDER", help="for what it leaves")
     options = parser.parse_args()
-    if options.saves < 1:
-        parser.error("--saves: one at least")
+    options.part = options.part or PARTS
     return options
 
 
 def main() -> int:
-    """Runs the comparison and prints it."""
+    """Runs the benchmark."""
+    sys.stdout.reconfigure(line_buffering=True)
     options = arguments()
-    chosen = [kind for kind in CONTENDERS if not options.only or kind.name in options.only]
-    if any(kind.needs_plugin for kind in chosen):
+    if not options.only or Fastreload.name in options.only or "load" in options.part:
         try:
             harness.require_plugin()
         except RuntimeError as error:
             print(f"bench: {error}", file=sys.stderr)
             return 1
-    with contextlib.ExitStack() as stack:
-        contenders = [stack.enter_context(kind()) for kind in chosen]
-        for contender in contenders:
-            contender.wait_ready()
-        run(contenders, options.saves, options.how, random.Random(options.seed))
-        results = [contender.result for contender in contenders]
-    print("From the end of a save to the first answer by the new code; Django, 2 workers.\n")
-    print(table(results))
-    if options.json:
-        raw = [{**asdict(r), "median_ms": r.median_ms, "p90_ms": r.quantile(0.9)} for r in results]
-        options.json.write_text(
-            json.dumps({"saves": options.saves, "results": raw}, indent=2) + "\n"
-        )
+    Bench(options).run()
     return 0
 
 

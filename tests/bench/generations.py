@@ -1,28 +1,20 @@
-#!/usr/bin/python3
 """Counts what clients notice of a reload, mechanism beside mechanism: requests lost, and the longest wait.
 
-Each mechanism in turn serves the same small application, that takes --load-s to load, to clients without pause (eight
+Each mechanism in turn serves the same small application, that takes some seconds to load, to clients without pause (eight
 one-shot and eight keep-alive through uWSGI's http router; two of them ask for something that takes 300 ms), while a file is saved
 again and again. The mechanisms take turns in rounds, so that whatever else the machine does hits them alike.
 """
 
 from __future__ import annotations
 
-import argparse
 import contextlib
-import json
 import os
 import random
-import statistics
-import sys
 import time
 from dataclasses import dataclass, field
-from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "integration"))
-
-import harness  # noqa: E402
-import load  # noqa: E402
+import figures
+from tools import harness, load
 
 WORKERS = 4
 SERVED_WITHIN_S = 30.0
@@ -162,74 +154,44 @@ class Swap(Mechanism):
 MECHANISMS = [TouchReload, TouchReloadLazy, ChainReload, Swap]
 
 
-def middle(values: list[float]) -> str:
-    """Returns the median for the table."""
-    return f"{statistics.median(values):.0f}" if values else "-"
-
-
 def table(outcomes: list[Outcome]) -> str:
     """Returns one line a mechanism."""
-    rows = [
-        ["mechanism", "reloads", "requests", "lost", "old after new", "first new ms",
-         "slowest without ms", "slowest with ms", "worst"]
-    ]
+    head = ["mechanism", "reloads", "requests", "lost", "old after new", "first new ms",
+            "slowest without ms", "slowest with ms", "worst ms"]  # fmt: skip
+    rows = []
     for outcome in outcomes:
+        never = f" (+{outcome.not_served} never)" if outcome.not_served else ""
         rows.append(
             [
                 outcome.name,
-                str(len(outcome.served_ms)) + (f" (+{outcome.not_served} never)" if outcome.not_served else ""),
+                f"{len(outcome.served_ms)}{never}",
                 str(outcome.requests),
                 str(sum(outcome.lost.values())),
                 str(outcome.stale),
-                middle(outcome.served_ms),
-                middle(outcome.quiet_ms),
-                middle(outcome.waited_ms),
-                f"{max(outcome.waited_ms, default=0):.0f}",
+                figures.whole(figures.median(outcome.served_ms)),
+                figures.whole(figures.median(outcome.quiet_ms)),
+                figures.whole(figures.median(outcome.waited_ms)),
+                figures.whole(figures.quantile(outcome.waited_ms, 1.0)),
             ]
         )
-    widths = [max(map(len, cells)) for cells in zip(*rows)]
-    lines = [
-        "  ".join([row[0].ljust(widths[0]), *(c.rjust(w) for c, w in zip(row[1:], widths[1:]))])
-        for row in rows
-    ]
-    lines.insert(1, "  ".join("-" * width for width in widths))
-    return "\n".join(lines)
+    return figures.table(head, rows)
 
 
-def main() -> int:
-    """Runs the comparison and prints it."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--reloads", type=int, default=5, metavar="N", help="for each (5)")
-    parser.add_argument("--load-s", type=float, default=2.0, metavar="S", help="to load (2)")
-    parser.add_argument("--only", action="append", choices=[m.name for m in MECHANISMS])
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the raw numbers there")
-    options = parser.parse_args()
-    chosen = [kind for kind in MECHANISMS if not options.only or kind.name in options.only]
-    if any(kind.plugin for kind in chosen):
-        try:
-            harness.require_plugin()
-        except RuntimeError as error:
-            print(f"bench: {error}", file=sys.stderr)
-            return 1
+def heading(load_s: float) -> str:
+    """Returns what the table is about."""
+    return f"{WORKERS} workers, 16 clients without pause, an application that takes {load_s:g} s to load."
+
+
+def run(reloads: int, load_s: float, chance: random.Random) -> list[Outcome]:
+    """Lets the mechanisms take turns until each has reloaded so many times."""
     with contextlib.ExitStack() as stack:
-        mechanisms = [kind(options.load_s) for kind in chosen]
+        mechanisms = [kind(load_s) for kind in MECHANISMS]
         for mechanism in mechanisms:
             stack.enter_context(mechanism.app)
         for mechanism in mechanisms:
             app = mechanism.app
             app.wait(lambda a=app: a.served() is not None, 30, f"{mechanism.name} answers")
-        for _ in range(options.reloads):
-            for mechanism in random.sample(mechanisms, len(mechanisms)):
+        for _ in range(reloads):
+            for mechanism in chance.sample(mechanisms, len(mechanisms)):
                 mechanism.reload_once()
-        outcomes = [mechanism.outcome for mechanism in mechanisms]
-    print(
-        f"{WORKERS} workers, 16 clients without pause, an application that takes {options.load_s:g} s to load.\n"
-    )
-    print(table(outcomes))
-    if options.json:
-        options.json.write_text(json.dumps([vars(outcome) for outcome in outcomes], indent=2) + "\n")
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+    return [mechanism.outcome for mechanism in mechanisms]

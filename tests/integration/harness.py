@@ -251,7 +251,7 @@ class Server:
             result = condition()
             if has_ended and not result:
                 status = self.process.returncode
-                raise AssertionError(f"uWSGI ended with {status} before: {what}\n{self.log.tail()}")
+                raise AssertionError(f"the server ended with {status} before: {what}\n{self.log.tail()}")
             return result
 
         return wait_until(holds, deadline_s, what, explain or self.log.tail)
@@ -487,6 +487,18 @@ class Instance(Server):
     def put(self, relpath: str, value: object, how: str = "inplace") -> None:
         """Saves a module that holds nothing but VALUE."""
         self.save(relpath, apps.part(value), how)
+
+    def git(self, *arguments: str, check: bool = True) -> None:
+        """Runs git in the application's folder, apart from the settings of this machine."""
+        settings = ["-c", "user.name=Someone", "-c", "user.email=someone@example.org"]
+        subprocess.run(
+            ["git", *settings, *arguments],
+            cwd=self.app,
+            env={**self.env, "GIT_CONFIG_NOSYSTEM": "1", "GIT_EDITOR": "true"},
+            check=check,
+            capture_output=True,
+            timeout=120,
+        )
 
     def on_disk(self) -> dict[str, str]:
         """Returns what the application has to answer, by looking at the disk."""

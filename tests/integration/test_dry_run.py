@@ -22,10 +22,12 @@ NOT = re.compile(
 )
 
 
-def dry_run(relpath: str, *fastreload: str, watch: tuple[str, ...] = (".",)) -> Finished:
+def dry_run(
+    relpath: str, *fastreload: str, watch: tuple[str, ...] = (".",), files: dict[str, str] = FILES
+) -> Finished:
     """Runs uWSGI with --fastreload-dry-run, which must end by itself."""
     app = Instance(
-        FILES,
+        files,
         fastreload=[*fastreload, f"dry-run = {relpath}"],
         watch=watch,
         verbose=False,
@@ -37,9 +39,9 @@ def dry_run(relpath: str, *fastreload: str, watch: tuple[str, ...] = (".",)) -> 
         app.__exit__(None, None, None)
 
 
-def verdict(relpath: str, *fastreload: str) -> tuple[bool, str]:
+def verdict(relpath: str, *fastreload: str, files: dict[str, str] = FILES) -> tuple[bool, str]:
     """Returns whether the path counts, and the line that says so."""
-    ended = dry_run(relpath, *fastreload)
+    ended = dry_run(relpath, *fastreload, files=files)
     assert ended.status == 0, ended.output
     assert "spawned uWSGI worker" not in ended.output
     lines = [

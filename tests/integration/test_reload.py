@@ -159,19 +159,6 @@ def test_a_thousand_files_written_at_once_make_one_reload(how: str) -> None:
             app.put("parts/value.py", "after the thousand")
 
 
-def git(app: Instance, *arguments: str) -> None:
-    """Runs git in the application's folder, apart from the settings of this machine."""
-    settings = ["-c", "user.name=Someone", "-c", "user.email=someone@example.org"]
-    subprocess.run(
-        ["git", *settings, *arguments],
-        cwd=app.app,
-        env={**app.env, "GIT_CONFIG_NOSYSTEM": "1"},
-        check=True,
-        capture_output=True,
-        timeout=60,
-    )
-
-
 @pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed")
 def test_a_checkout_of_a_thousand_files_makes_one_reload() -> None:
     with Instance() as app:
@@ -180,17 +167,17 @@ def test_a_checkout_of_a_thousand_files_makes_one_reload() -> None:
             path = app.path(f"many/{number % 20}/module_{number}.py")
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text("NUMBER = 1\n")
-        git(app, "init", "-q", "-b", "one")
-        git(app, "add", "-A")
-        git(app, "commit", "-q", "-m", "one")
-        git(app, "checkout", "-q", "-b", "two")
+        app.git("init", "-q", "-b", "one")
+        app.git("add", "-A")
+        app.git("commit", "-q", "-m", "one")
+        app.git("checkout", "-q", "-b", "two")
         for number in range(1000):
             app.path(f"many/{number % 20}/module_{number}.py").write_text("NUMBER = 20000\n")
         app.put("parts/value.py", "on branch two")
-        git(app, "commit", "-q", "-a", "-m", "two")
+        app.git("commit", "-q", "-a", "-m", "two")
         app.wait_served()
         with app.expect_exactly_one_reload():
-            git(app, "checkout", "-q", "one")
+            app.git("checkout", "-q", "one")
         assert app.on_disk()["parts/value.py"] == "first"
 
 

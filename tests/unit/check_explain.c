@@ -10,20 +10,24 @@
 #include "decide/rules.h"
 #include "disk.h"
 #include "watch/explain.h"
+#include "watch/ignorefiles.h"
 
 static char *folder;
 static struct fr_rules *rules;
+static struct fr_ignorefiles *files;
 static char said[4096];
 
 static void setup(void)
 {
 	folder = fr_disk_new();
 	ck_assert_int_eq(fr_rules_new(&rules), 0);
+	ck_assert_int_eq(fr_ignorefiles_new(true, NULL, NULL, &files), 0);
 }
 
 static void teardown(void)
 {
 	fr_rules_free(rules);
+	fr_ignorefiles_free(files);
 	fr_disk_free(folder);
 }
 
@@ -31,7 +35,7 @@ static void teardown(void)
 static const char *explain(const char *root, const char *path)
 {
 	FILE *out = fmemopen(said, sizeof(said), "w");
-	bool is_below = fr_explain_path(rules, root, path, out);
+	bool is_below = fr_explain_path(rules, files, root, path, out);
 
 	fclose(out);
 	return is_below ? said : NULL;
@@ -64,6 +68,30 @@ START_TEST(test_a_virtual_environment_is_looked_up_on_the_disk)
 	fr_disk_write(fr_disk_at(folder, "env/pyvenv.cfg"), "");
 	ck_assert_ptr_nonnull(
 		strstr(explain(folder, fr_disk_at(folder, "env/x.py")), "virtual environment"));
+}
+END_TEST
+
+START_TEST(test_the_ignore_file_and_its_line_are_named)
+{
+	char expected[8192];
+
+	fr_disk_mkdir(fr_disk_at(folder, ".git/info"));
+	fr_disk_mkdir(fr_disk_at(folder, "app/a"));
+	fr_disk_write(fr_disk_at(folder, ".git/info/exclude"), "secret.py\n");
+	fr_disk_write(fr_disk_at(folder, ".gitignore"), "# generated\n*_pb2.py\n");
+	fr_disk_write(fr_disk_at(folder, "app/a/.reloadignore"), "# regex\n^old_\n");
+	snprintf(expected, sizeof(expected), "a/x_pb2.py: does not count: \"*_pb2.py\" (%s:2)\n",
+		 fr_disk_at(folder, ".gitignore"));
+	ck_assert_str_eq(explain(fr_disk_at(folder, "app"), fr_disk_at(folder, "app/a/x_pb2.py")),
+			 expected);
+	snprintf(expected, sizeof(expected), "a/secret.py: does not count: \"secret.py\" (%s:1)\n",
+		 fr_disk_at(folder, ".git/info/exclude"));
+	ck_assert_str_eq(explain(fr_disk_at(folder, "app"), fr_disk_at(folder, "app/a/secret.py")),
+			 expected);
+	snprintf(expected, sizeof(expected), "a/old_x.py: does not count: \"^old_\" (%s:2)\n",
+		 fr_disk_at(folder, "app/a/.reloadignore"));
+	ck_assert_str_eq(explain(fr_disk_at(folder, "app"), fr_disk_at(folder, "app/a/old_x.py")),
+			 expected);
 }
 END_TEST
 
@@ -102,6 +130,7 @@ Suite *fr_check_explain_suite(void)
 	tcase_add_test(tcase, test_the_rule_that_decides_is_named);
 	tcase_add_test(tcase, test_a_folder_on_the_way_is_named);
 	tcase_add_test(tcase, test_a_virtual_environment_is_looked_up_on_the_disk);
+	tcase_add_test(tcase, test_the_ignore_file_and_its_line_are_named);
 	tcase_add_test(tcase, test_a_path_elsewhere_is_not_explained);
 	tcase_add_test(tcase, test_a_path_is_made_absolute_as_far_as_it_exists);
 	suite_add_tcase(suite, tcase);

@@ -95,7 +95,7 @@ static void add_file(struct picture *picture, const char *path)
 	struct fr_verdict verdict;
 	struct stat st;
 
-	fr_rules_judge_file(world.rules, path + strlen(world.root) + 1, &verdict);
+	fr_rules_judge_file(world.rules, path + strlen(world.root) + 1, NULL, &verdict);
 	if (!verdict.counts || stat(path, &st) < 0 || !S_ISREG(st.st_mode))
 		return;
 	picture->entries =

@@ -74,9 +74,9 @@ static void judge(const struct fr_rules *rules, const json_t *item, struct fr_ve
 	};
 
 	if (json_is_true(json_object_get(item, "folder")))
-		fr_rules_judge_folder(rules, path, &known, ret_verdict);
+		fr_rules_judge_folder(rules, path, &known, NULL, ret_verdict);
 	else
-		fr_rules_judge_file(rules, path, ret_verdict);
+		fr_rules_judge_file(rules, path, NULL, ret_verdict);
 }
 
 static void check_case(const struct fr_rules *rules, const char *file, const json_t *item)
@@ -146,23 +146,23 @@ START_TEST(test_verdict_names_the_origin)
 	add(rules, FR_RULE_EXCLUDE, "tests/");
 	add(rules, FR_RULE_EXCLUDE, "!tests/keep.py");
 
-	fr_rules_judge_file(rules, "a.py", &verdict);
+	fr_rules_judge_file(rules, "a.py", NULL, &verdict);
 	ck_assert_str_eq(verdict.origin, "built-in source files");
-	fr_rules_judge_file(rules, ".#a.py", &verdict);
+	fr_rules_judge_file(rules, ".#a.py", NULL, &verdict);
 	ck_assert_str_eq(verdict.origin, "built-in files that never count");
-	fr_rules_judge_file(rules, "a.html", &verdict);
+	fr_rules_judge_file(rules, "a.html", NULL, &verdict);
 	ck_assert_str_eq(verdict.origin, "--fastreload-include");
-	fr_rules_judge_file(rules, "tests/a.py", &verdict);
+	fr_rules_judge_file(rules, "tests/a.py", NULL, &verdict);
 	ck_assert_str_eq(verdict.origin, "--fastreload-exclude");
-	fr_rules_judge_file(rules, "tests/keep.py", &verdict);
+	fr_rules_judge_file(rules, "tests/keep.py", NULL, &verdict);
 	ck_assert(verdict.counts);
 	ck_assert_str_eq(verdict.pattern, "!tests/keep.py");
 	ck_assert_str_eq(verdict.origin, "--fastreload-exclude");
-	fr_rules_judge_folder(rules, ".git", &none, &verdict);
+	fr_rules_judge_folder(rules, ".git", &none, NULL, &verdict);
 	ck_assert_str_eq(verdict.origin, "built-in skipped folders");
-	fr_rules_judge_folder(rules, "build", &none, &verdict);
+	fr_rules_judge_folder(rules, "build", &none, NULL, &verdict);
 	ck_assert_str_eq(verdict.origin, "built-in build folders");
-	fr_rules_judge_folder(rules, "env", &venv, &verdict);
+	fr_rules_judge_folder(rules, "env", &venv, NULL, &verdict);
 	ck_assert_str_eq(verdict.origin, "virtual environment");
 	ck_assert_str_eq(verdict.pattern, "pyvenv.cfg");
 	fr_rules_free(rules);
@@ -180,7 +180,7 @@ START_TEST(test_bad_pattern_is_refused_and_changes_nothing)
 	reason = NULL;
 	ck_assert_int_eq(fr_rules_add(rules, FR_RULE_NEVER, "*.py", &reason), -EINVAL);
 	ck_assert_ptr_nonnull(reason);
-	fr_rules_judge_file(rules, "a.py", &verdict);
+	fr_rules_judge_file(rules, "a.py", NULL, &verdict);
 	ck_assert(verdict.counts);
 	fr_rules_free(rules);
 	fr_rules_free(NULL);
@@ -198,10 +198,10 @@ START_TEST(test_many_rules_keep_their_order)
 		snprintf(pattern, sizeof(pattern), "name%d.txt", i);
 		add(rules, i % 2 ? FR_RULE_EXCLUDE : FR_RULE_INCLUDE, pattern);
 	}
-	fr_rules_judge_file(rules, "x/name998.txt", &verdict);
+	fr_rules_judge_file(rules, "x/name998.txt", NULL, &verdict);
 	ck_assert(verdict.counts);
 	ck_assert_str_eq(verdict.pattern, "name998.txt");
-	fr_rules_judge_file(rules, "name999.txt", &verdict);
+	fr_rules_judge_file(rules, "name999.txt", NULL, &verdict);
 	ck_assert(!verdict.counts);
 	fr_rules_free(rules);
 }

@@ -657,10 +657,10 @@ START_TEST(test_named_path_in_folders_that_nobody_knows_yet_finds_them)
 	is_deaf = true;
 	ck_assert_int_eq(fr_world_arm(&world, true), 0);
 	fr_disk_mkdir(in_root("a/b"));
-	fr_disk_mkdir(in_root(".git"));
+	fr_disk_mkdir(in_root(".hg"));
 	fr_disk_write(in_root("a/b/x.py"), "one");
-	fr_disk_write(in_root(".git/x.py"), "one");
-	look(in_root(".git/x.py"));
+	fr_disk_write(in_root(".hg/x.py"), "one");
+	look(in_root(".hg/x.py"));
 	ck_assert_uint_eq(world.changes_len, 0);
 	look(in_root("a/b/x.py"));
 	ck_assert_int_eq(fr_world_change_of(&world, in_root("a/b/x.py")), FR_CHANGE_ADDED);

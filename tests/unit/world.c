@@ -12,6 +12,7 @@
 #include "decide/rules.h"
 #include "disk.h"
 #include "watch/baseline.h"
+#include "watch/ignorefiles.h"
 #include "world.h"
 
 static void take_note(void *ctx, const char *path, enum fr_hint hint)
@@ -72,6 +73,8 @@ void fr_world_init(struct fr_world *world, const struct fr_source_ops *ops)
 	ck_assert_int_eq(fr_rules_new(&world->rules), 0);
 	ck_assert_int_eq(fr_batch_new(&times, &world->batch), 0);
 	ck_assert_int_eq(fr_watcher_new(world->rules, &hooks, world, &world->watcher), 0);
+	ck_assert_int_eq(fr_ignorefiles_new(true, NULL, NULL, &world->files), 0);
+	fr_watcher_use_ignorefiles(world->watcher, world->files);
 	ck_assert_int_eq(fr_watcher_add_root(world->watcher, world->root, ops), 0);
 }
 
@@ -90,6 +93,7 @@ void fr_world_clear(struct fr_world *world)
 	fr_watcher_free(world->watcher);
 	fr_batch_free(world->batch);
 	fr_rules_free(world->rules);
+	fr_ignorefiles_free(world->files);
 	fr_disk_free(world->top);
 	*world = (struct fr_world){0};
 }

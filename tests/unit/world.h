@@ -14,6 +14,7 @@
 #include "watch/watcher.h"
 
 struct fr_batch;
+struct fr_ignorefiles;
 struct fr_rules;
 
 struct fr_world_change {
@@ -28,7 +29,8 @@ struct fr_world {
 	char root[PATH_MAX];    /* top/above/root: the watched folder */
 	char outside[PATH_MAX]; /* top/outside: a folder that is not watched */
 	struct fr_rules *rules;
-	struct fr_watcher *watcher; /* its roots can be added until fr_world_arm */
+	struct fr_ignorefiles *files; /* git's, too */
+	struct fr_watcher *watcher;   /* its roots can be added until fr_world_arm */
 	struct fr_batch *batch;
 	struct fr_world_change *changes; /* of the last fr_world_look */
 	size_t changes_len;
