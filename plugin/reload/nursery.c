@@ -318,7 +318,7 @@ bool fr_nursery_has_good(void)
 /* It says nothing; but it may end. */
 static void hear_good(int *fd)
 {
-	struct fr_report report;
+	struct fr_report report = {0};
 	int none;
 
 	if (*fd >= 0 && hear(*fd, &report, &none) < 0)
@@ -629,7 +629,7 @@ static void note_resumed(pid_t pid)
 /* What the loader says, up to the outcome; FR_NURSERY_LOADING: none yet. */
 static enum fr_nursery_state hear_loader(void)
 {
-	struct fr_report report;
+	struct fr_report report = {0};
 	int heard, fd;
 
 	while ((heard = hear(nursery.ours, &report, &fd)) > 0) {
@@ -673,7 +673,7 @@ static void hear_frozen(void)
 {
 	for (int i = nursery.frozen_len - 1; i >= 0; i--) {
 		bool is_awaited = nursery.asked == i && nursery.is_loading;
-		struct fr_report report;
+		struct fr_report report = {0};
 		int fd;
 		int heard = hear(nursery.frozen[i].fd, &report, &fd);
 

@@ -11,9 +11,10 @@
 
 extern struct uwsgi_server uwsgi;
 
-#define FR_REHEARSAL_WORTH_MS 100 /* of a processor's time, or the first edit may as well load it  \
-				   */
-#define FR_REHEARSAL_REST_MS 500  /* the first requests have better use for the processors */
+#define FR_REHEARSAL_WORTH_MS                                                                      \
+	100                      /* of a processor's time, or the first edit may as well load it   \
+				  */
+#define FR_REHEARSAL_REST_MS 500 /* the first requests have better use for the processors */
 
 static int64_t due_ms; /* 0: not known yet; -1: no more */
 

@@ -210,7 +210,6 @@ START_TEST(test_strategy_is_one_of_the_list)
 {
 	static const char *const bad[] = {"", "Swap", "swap ", "none", "checkpoints"};
 	enum fr_pin pin = FR_PINS;
-	char error[256];
 
 	for (int i = 0; i < FR_PINS; i++) {
 		ck_assert_int_eq(fr_config_parse_strategy(fr_pin_name((enum fr_pin)i), &pin, error,
@@ -253,7 +252,6 @@ START_TEST(test_strategy_says_how_the_action_is_done)
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
 		enum fr_action action = cases[i].action;
-		char error[256] = "";
 		int ret = fr_config_pin(cases[i].pin, cases[i].snapshots, &action, error,
 					sizeof(error));
 
@@ -268,7 +266,6 @@ START_TEST(test_memory_is_whole_mebibytes_within_bounds)
 {
 	static const char *const bad[] = {"",    "0",    "-1", "65537",
 					  "1.5", "256M", " 1", "99999999999999999999"};
-	char error[256];
 	int64_t kib = 7;
 
 	ck_assert_int_eq(fr_config_parse_memory("1", &kib, error, sizeof(error)), 0);
