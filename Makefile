@@ -20,9 +20,9 @@ Q := $(if $(V),,@)
 ROOT := $(CURDIR)
 JOBS ?= $(shell nproc 2>/dev/null || echo 1)
 
-# The two worlds. Only the door, the room behind it and the reloading room know uWSGI; the rest, the core, needs libc
-# (and jansson) alone.
-UWSGI_SRC := $(wildcard plugin/fastreload.c plugin/door/*.c plugin/reload/*.c)
+# The two worlds. Only the door, the room behind it, the reloading room and the Emperor's monitor know uWSGI; the rest,
+# the core, needs libc (and jansson) alone.
+UWSGI_SRC := $(wildcard plugin/fastreload.c plugin/door/*.c plugin/reload/*.c plugin/emperor/monitor.c)
 PLUGIN_SRC := $(sort $(wildcard plugin/*.c plugin/*/*.c))
 CORE_SRC := $(filter-out $(UWSGI_SRC),$(PLUGIN_SRC))
 HEADERS := $(sort $(wildcard plugin/*.h plugin/*/*.h))
@@ -118,10 +118,11 @@ build/run/db.sqlite3: | build/run/manage.py
 	@mv $@.new $@
 
 .PHONY: bench
-bench: ## measure the time from a save to the first answer by new code, and what it costs, beside others (BENCH_ARGS, for instance BENCH_ARGS='--saves 50')
+bench: ## measure the time from a save to the first answer by new code, and what it costs, beside others (BENCH_ARGS, for instance BENCH_ARGS='--saves 50'; EMPEROR_ARGS)
 	@PYTHON="$(PYTHON)" tests/setup bench
 	@$(MAKE) all
 	@$(TEST_ENV) $(PYTHON) tests/bench/bench.py $(BENCH_ARGS)
+	@$(TEST_ENV) $(PYTHON) tests/bench/emperor.py $(EMPEROR_ARGS)
 
 # --- all checks ------------------------------------------------------------------------------------------------
 
@@ -179,10 +180,10 @@ $(foreach cc,gcc $(CLANG),$(eval $(call lint_rules,$(cc))))
 CLOCK_SYMBOLS := clock|clock_gettime|clock_nanosleep|ftime|gettimeofday|nanosleep|sleep|time|timerfd_[a-z]+|timespec_get|usleep
 
 .PHONY: check-worlds
-check-worlds: $(patsubst plugin/%.c,build/unit/plugin/%.o,$(filter plugin/decide/%,$(CORE_SRC))) ## only the door, plugin/door and plugin/reload know uWSGI; plugin/decide knows no clock
+check-worlds: $(patsubst plugin/%.c,build/unit/plugin/%.o,$(filter plugin/decide/%,$(CORE_SRC))) ## only the door, plugin/door, plugin/reload and the Emperor's monitor know uWSGI; plugin/decide knows no clock
 	@found=$$(grep -nrE '^[[:space:]]*#[[:space:]]*include[[:space:]]*[<"]([^">]*/)?uwsgi\.h[">]' plugin \
-		| grep -vE '^plugin/(fastreload\.c|door/|reload/)'); \
-	[ -z "$$found" ] || { echo "uwsgi.h is for plugin/fastreload.c, plugin/door/ and plugin/reload/ only:" >&2; echo "$$found" >&2; exit 1; }
+		| grep -vE '^plugin/(fastreload\.c|door/|reload/|emperor/monitor\.c)'); \
+	[ -z "$$found" ] || { echo "uwsgi.h is for plugin/fastreload.c, plugin/door/, plugin/reload/ and plugin/emperor/monitor.c only:" >&2; echo "$$found" >&2; exit 1; }
 	@found=$$($(if $^,nm -A -u $^,true) | grep -E ' U ($(CLOCK_SYMBOLS))(@|$$)'); \
 	[ -z "$$found" ] || { echo "plugin/decide reads a clock:" >&2; echo "$$found" >&2; exit 1; }
 	@echo "uwsgi.h where it may be, no clock in plugin/decide"

@@ -18,6 +18,7 @@
 #include "door/say.h"
 #include "door/settings.h"
 #include "door/start.h"
+#include "emperor/monitor.h"
 #include "reload/broken.h"
 #include "reload/generation.h"
 #include "reload/loop.h"
@@ -39,7 +40,7 @@ extern struct uwsgi_server uwsgi;
  * one. The flags that uWSGI was built with name its version; its own structures are not safe to
  * look at before that is known.
  */
-static void on_load(void)
+static void check_version(void)
 {
 	const char *flags = uwsgi_get_cflags();
 	const char *at = strstr(flags, "-DUWSGI_VERSION=\"");
@@ -57,6 +58,12 @@ static void on_load(void)
 		  "build it again with \"uwsgi --build-plugin\" of the uWSGI that loads it\n",
 		  UWSGI_VERSION, (int)(end - running), running);
 	exit(1);
+}
+
+static void on_load(void)
+{
+	check_version();
+	fr_monitor_register();
 }
 
 /*
