@@ -150,7 +150,7 @@ IMPORT_BLOCKS = (
     "import importlib.util\nFOUND_{i} = importlib.util.find_spec('{m}') is not None, {n}",
 )
 # Takes long enough for something to be frozen on the way.
-SLOW_BLOCK = "import time as _time\n_end = _time.process_time() + 0.06\nwhile _time.process_time() < _end:\n    pass\nSLOW_{i} = {n}"
+SLOW_BLOCK = "import time as _time\n_end = _time.process_time() + 0.06\nwhile _time.process_time() < _end:\n    pass\ndel _time, _end\nSLOW_{i} = {n}"
 DISK_BLOCKS = (
     "import os\nLISTED_{i} = sorted(os.listdir('data')), {n}",
     "import os\nSCANNED_{i} = sorted(entry.name for entry in os.scandir('data')), {n}",
