@@ -69,7 +69,7 @@ help: ## list what can be made
 # own header, which uWSGI writes into .uwsgi_plugins_builder, is not ours to judge: so it is made a system header.
 DOOR_FLAGS = $(CFLAGS) $(if $(DEVELOPER_FLAGS),$(DEVELOPER_FLAGS) -isystem .uwsgi_plugins_builder/)
 
-build/fastreload_plugin.so: $(PLUGIN_SRC) $(HEADERS) uwsgiplugin.py build/flags
+build/fastreload_plugin.so: $(PLUGIN_SRC) $(HEADERS) $(wildcard plugin/*/*.py) uwsgiplugin.py build/flags
 	$(Q)cd build && PYTHON="$(PYTHON)" CC="$(CC)" CFLAGS="$(DOOR_FLAGS)" LDFLAGS="$(LDFLAGS)" \
 		$(UWSGI) --build-plugin .. >plugin.log || { cat plugin.log >&2; rm -f $(@F); exit 1; }
 	$(if $(V),@cat build/plugin.log)
@@ -253,6 +253,22 @@ TEST_ENV = FASTRELOAD_PLUGIN_DIR="$(ROOT)/build" FASTRELOAD_UWSGI="$(UWSGI)" PYT
 PYTEST = $(TEST_ENV) $(PYTHON) -m pytest -q -o cache_dir="$(ROOT)/build/pytest" tests/integration tests/bench $(PYTEST_ARGS)
 check-integration: build/fastreload_plugin.so ## real uWSGI, real saves (PYTEST_ARGS, for instance PYTEST_ARGS='-k vim')
 	@$(PYTEST) || { echo "== once more, those that failed:"; $(PYTEST) --last-failed; }
+
+# --- every night -----------------------------------------------------------------------------------------------
+
+# What takes too long for each change. A target of its own for each; check-nightly makes them all.
+NIGHTLY := check-differential
+
+.PHONY: check-nightly
+check-nightly: ## what takes hours: all of the above, and then random edits by the thousand (FR_EDITS)
+	@$(MAKE) check
+	@for check in $(NIGHTLY); do echo "== $$check"; $(MAKE) $$check || { echo "== $$check: FAILED" >&2; exit 1; }; done
+	@echo "== all nightly checks passed"
+
+.PHONY: check-differential
+FR_EDITS ?= 5000
+check-differential: build/fastreload_plugin.so ## after random edits, a reload answers what a fresh start answers (FR_EDITS, FR_DIFF_SEED)
+	@FR_DIFF_EDITS=$(FR_EDITS) $(PYTEST) -k differential
 
 # --- for developers --------------------------------------------------------------------------------------------
 

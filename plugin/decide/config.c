@@ -91,6 +91,56 @@ int fr_config_parse_snapshots(const char *value, int *ret_number, char *error, s
 	return 0;
 }
 
+int fr_config_parse_memory(const char *value, int64_t *ret_kib, char *error, size_t error_size)
+{
+	long mib;
+
+	if (!parse_number(value, 1, FR_CONFIG_MAX_MIB, &mib))
+		return bad(error, error_size,
+			   "is no amount of memory; write whole MiB from 1 to 65536, as in 256");
+	*ret_kib = mib * 1024;
+	return 0;
+}
+
+int fr_config_parse_strategy(const char *value, enum fr_pin *ret_pin, char *error,
+			     size_t error_size)
+{
+	for (int pin = 0; pin < FR_PINS; pin++) {
+		if (strcmp(value, fr_pin_name((enum fr_pin)pin)) == 0) {
+			*ret_pin = (enum fr_pin)pin;
+			return 0;
+		}
+	}
+	return bad(error, error_size,
+		   "is no strategy; there are auto, full, workers, swap, warm and checkpoint");
+}
+
+int fr_config_pin(enum fr_pin pin, int snapshots, enum fr_action *action, char *error,
+		  size_t error_size)
+{
+	static const enum fr_action amounts_to[FR_PINS] = {
+		[FR_PIN_FULL] = FR_ACTION_RELOAD,     [FR_PIN_WORKERS] = FR_ACTION_WORKERS,
+		[FR_PIN_SWAP] = FR_ACTION_SWAP,       [FR_PIN_WARM] = FR_ACTION_SWAP,
+		[FR_PIN_CHECKPOINT] = FR_ACTION_SWAP,
+	};
+
+	if (pin == FR_PIN_AUTO)
+		return 0;
+	if (*action != FR_ACTION_AUTO && *action != amounts_to[pin]) {
+		snprintf(error, error_size,
+			 "contradicts --fastreload-action = %s; leave one of them out, or make the "
+			 "action %s",
+			 fr_action_name(*action), fr_action_name(amounts_to[pin]));
+		return -EINVAL;
+	}
+	if ((pin == FR_PIN_WARM || pin == FR_PIN_CHECKPOINT) && snapshots == 0)
+		return bad(
+			error, error_size,
+			"contradicts --fastreload-snapshots = 0; allow one or more, or pin swap");
+	*action = amounts_to[pin];
+	return 0;
+}
+
 int fr_config_resolve_folder(const char *value, char **ret_path, char *error, size_t error_size)
 {
 	struct stat st;

@@ -18,6 +18,9 @@
 /* Most processes that may wait with a half-loaded application. */
 #define FR_CONFIG_MAX_SNAPSHOTS 16
 
+/* Most memory that these may have of their own. */
+#define FR_CONFIG_MAX_MIB 65536
+
 /* Longest time that a worker can be given to leave, or to load. */
 #define FR_CONFIG_MAX_SECONDS 3600
 
@@ -25,6 +28,23 @@
  * last, else it is NULL. 0, or -EINVAL with a sentence in error. */
 int fr_config_parse_action(const char *value, enum fr_action *ret_action, const char **ret_file,
 			   char *error, size_t error_size);
+
+/* "auto", "full", "workers", "swap", "warm" or "checkpoint". 0, or -EINVAL with a sentence in
+ * error.
+ */
+int fr_config_parse_strategy(const char *value, enum fr_pin *ret_pin, char *error,
+			     size_t error_size);
+
+/*
+ * The action that a strategy amounts to; *action is what --fastreload-action says, and is
+ * overwritten. snapshots: what --fastreload-snapshots says. 0, or -EINVAL with a sentence in error,
+ * where they contradict each other.
+ */
+int fr_config_pin(enum fr_pin pin, int snapshots, enum fr_action *action, char *error,
+		  size_t error_size);
+
+/* Whole MiB from 1 to FR_CONFIG_MAX_MIB. 0, or -EINVAL with a sentence in error. */
+int fr_config_parse_memory(const char *value, int64_t *ret_kib, char *error, size_t error_size);
 
 /* Whole seconds from 1 to FR_CONFIG_MAX_SECONDS, given back in ms. 0, or -EINVAL with a sentence in
  * error. */

@@ -10,6 +10,16 @@ static const char *const names[FR_ACTIONS] = {
 	[FR_ACTION_WORKERS] = "workers", [FR_ACTION_CHAIN] = "chain", [FR_ACTION_TOUCH] = "touch",
 };
 
+static const char *const pin_names[FR_PINS] = {
+	[FR_PIN_AUTO] = "auto", [FR_PIN_FULL] = "full", [FR_PIN_WORKERS] = "workers",
+	[FR_PIN_SWAP] = "swap", [FR_PIN_WARM] = "warm", [FR_PIN_CHECKPOINT] = "checkpoint",
+};
+
+const char *fr_pin_name(enum fr_pin pin)
+{
+	return pin_names[pin];
+}
+
 const char *fr_action_name(enum fr_action action)
 {
 	return names[action];

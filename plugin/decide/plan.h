@@ -20,6 +20,17 @@ enum fr_action {
 	FR_ACTIONS,
 };
 
+/* What --fastreload-strategy pins: how new code comes into service. */
+enum fr_pin {
+	FR_PIN_AUTO,       /* the quickest that is safe */
+	FR_PIN_FULL,       /* FR_ACTION_RELOAD */
+	FR_PIN_WORKERS,    /* FR_ACTION_WORKERS */
+	FR_PIN_SWAP,       /* FR_ACTION_SWAP, in which each worker loads the application itself */
+	FR_PIN_WARM,       /* one loads for all, and goes on from what was frozen on the way */
+	FR_PIN_CHECKPOINT, /* or from just before the module that was edited */
+	FR_PINS,
+};
+
 /* What the decision rests on; all borrowed. */
 struct fr_plan_facts {
 	enum fr_action wanted;        /* --fastreload-action */
@@ -38,6 +49,9 @@ struct fr_plan {
 /* What is done when the files at paths (absolute, borrowed) have changed? */
 struct fr_plan fr_plan_make(const struct fr_plan_facts *facts, const char *const *paths,
 			    size_t paths_len);
+
+/* The name of a strategy as it is written in --fastreload-strategy; static. */
+const char *fr_pin_name(enum fr_pin pin);
 
 /* The name of an action as it is written in --fastreload-action; static. */
 const char *fr_action_name(enum fr_action action);

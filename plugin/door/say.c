@@ -179,6 +179,10 @@ void fr_say_outcome(const struct fr_reload_times *times)
 		       (long long)(times->done_ms - times->event_ms), note,
 		       (long long)(times->decided_ms - times->event_ms),
 		       (long long)(times->done_ms - times->decided_ms), resumed);
+		if (fr_nursery_frozen() > 0)
+			fr_verbose("%d processes are frozen, and had %lld MiB of memory of their "
+				   "own\n",
+				   fr_nursery_frozen(), (long long)fr_nursery_memory() / 1024);
 		if (fr_nursery_reason()[0])
 			fr_verbose("no short cut: %s\n", fr_nursery_reason());
 		return;

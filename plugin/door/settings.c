@@ -15,11 +15,12 @@
 
 extern struct uwsgi_server uwsgi;
 
-#define FR_DEFAULT_SETTLE_MS 10
-#define FR_DEFAULT_SNAPSHOTS "3"
-#define FR_DEFAULT_MERCY_S   "5"
-#define FR_DEFAULT_TIMEOUT_S "60"
-#define FR_IGNORE_COMPLAINTS 20
+#define FR_DEFAULT_SETTLE_MS  10
+#define FR_DEFAULT_SNAPSHOTS  "3"
+#define FR_DEFAULT_MEMORY_MIB "256"
+#define FR_DEFAULT_MERCY_S    "5"
+#define FR_DEFAULT_TIMEOUT_S  "60"
+#define FR_IGNORE_COMPLAINTS  20
 
 struct fr_settings fr_settings;
 
@@ -60,6 +61,9 @@ struct uwsgi_option fr_settings_options[] = {
 	{"fastreload-action", required_argument, 0,
 	 "what a change does: auto (default), swap, reload, workers, chain or touch:FILE",
 	 uwsgi_opt_set_str, &fr_settings.action_text, 0},
+	{"fastreload-strategy", required_argument, 0,
+	 "how it is done: auto (default), full, workers, swap, warm or checkpoint",
+	 uwsgi_opt_set_str, &fr_settings.strategy_text, 0},
 	{"fastreload-settle", required_argument, 0,
 	 "milliseconds of quiet before acting on a change (default 10)", uwsgi_opt_set_str,
 	 &fr_settings.settle_text, 0},
@@ -76,6 +80,10 @@ struct uwsgi_option fr_settings_options[] = {
 	 "how many copies of the half-loaded application may wait, each just before a module that "
 	 "was edited (default " FR_DEFAULT_SNAPSHOTS ", 0: none)",
 	 uwsgi_opt_set_str, &fr_settings.snapshots_text, 0},
+	{"fastreload-memory", required_argument, 0,
+	 "MiB of memory that these copies may have of their own, all together "
+	 "(default " FR_DEFAULT_MEMORY_MIB ")",
+	 uwsgi_opt_set_str, &fr_settings.memory_text, 0},
 	{"fastreload-broken", required_argument, 0,
 	 "what browsers get while the new code does not load: old (default), the last good code's "
 	 "pages, or page, one that shows the traceback",
@@ -167,12 +175,6 @@ static void read_action(void)
 	if (text && fr_config_parse_action(text, &fr_settings.action, &fr_settings.action_argument,
 					   reason, sizeof(reason)) < 0)
 		fr_settings_refuse("fastreload-action", text, reason);
-	if ((fr_settings.action == FR_ACTION_WORKERS || fr_settings.action == FR_ACTION_CHAIN) &&
-	    !uwsgi.lazy_apps && !uwsgi.lazy)
-		fr_settings_refuse(
-			"fastreload-action", text,
-			"needs lazy-apps: without it the workers come back with the code that the "
-			"master loaded; add \"lazy-apps = true\", or use \"auto\"");
 }
 
 static void read_settle(void)
@@ -194,6 +196,42 @@ static void read_snapshots(void)
 
 	if (fr_config_parse_snapshots(text, &fr_settings.snapshots, reason, sizeof(reason)) < 0)
 		fr_settings_refuse("fastreload-snapshots", text, reason);
+}
+
+static void read_memory(void)
+{
+	const char *text =
+		fr_settings.memory_text ? fr_settings.memory_text : FR_DEFAULT_MEMORY_MIB;
+	char reason[256];
+
+	if (fr_config_parse_memory(text, &fr_settings.memory_kib, reason, sizeof(reason)) < 0)
+		fr_settings_refuse("fastreload-memory", text, reason);
+}
+
+/* After the action and the snapshots, which it may contradict. */
+static void read_strategy(void)
+{
+	const char *text = fr_settings.strategy_text;
+	char reason[256];
+
+	if (text && (fr_config_parse_strategy(text, &fr_settings.pin, reason, sizeof(reason)) < 0 ||
+		     fr_config_pin(fr_settings.pin, fr_settings.snapshots, &fr_settings.action,
+				   reason, sizeof(reason)) < 0))
+		fr_settings_refuse("fastreload-strategy", text, reason);
+}
+
+/* In place, each worker has to load the application itself. */
+static void check_lazy_apps(void)
+{
+	const char *option =
+		fr_settings.pin == FR_PIN_WORKERS ? "fastreload-strategy" : "fastreload-action";
+
+	if ((fr_settings.action == FR_ACTION_WORKERS || fr_settings.action == FR_ACTION_CHAIN) &&
+	    !uwsgi.lazy_apps && !uwsgi.lazy)
+		fr_settings_refuse(
+			option, fr_action_name(fr_settings.action),
+			"needs lazy-apps: without it the workers come back with the code that the "
+			"master loaded; add \"lazy-apps = true\", or use \"auto\"");
 }
 
 static void read_broken(void)
@@ -281,7 +319,7 @@ static bool has_any_option(void)
 	return fr_settings.patterns || fr_settings.holds || fr_settings.ignore_files ||
 	       fr_settings.action_text || fr_settings.settle_text || fr_settings.mercy_text ||
 	       fr_settings.timeout_text || fr_settings.snapshots_text || fr_settings.broken_text ||
-	       fr_settings.dry_run;
+	       fr_settings.strategy_text || fr_settings.memory_text || fr_settings.dry_run;
 }
 
 bool fr_settings_read(void)
@@ -297,6 +335,9 @@ bool fr_settings_read(void)
 	read_action();
 	read_settle();
 	read_snapshots();
+	read_memory();
+	read_strategy();
+	check_lazy_apps();
 	read_broken();
 	read_seconds("fastreload-mercy", fr_settings.mercy_text, FR_DEFAULT_MERCY_S,
 		     &fr_settings.mercy_ms);

@@ -26,7 +26,7 @@ struct fr_settings {
 	struct uwsgi_string_list *holds;    /* lock files */
 	struct uwsgi_string_list *ignore_files;
 	char *action_text, *settle_text, *mercy_text, *timeout_text, *snapshots_text, *broken_text,
-		*dry_run;
+		*strategy_text, *memory_text, *dry_run;
 	int is_verbose, has_no_gitignore;
 	int dry_run_fd;
 
@@ -36,7 +36,9 @@ struct fr_settings {
 	enum fr_action action;
 	const char *action_argument; /* what the action has after the colon, or NULL */
 	int64_t settle_ms, mercy_ms, timeout_ms;
+	enum fr_pin pin; /* what the action does not say of how it is done */
 	int snapshots;
+	int64_t memory_kib;     /* of all snapshots together */
 	bool has_broken_page;   /* browsers are shown the traceback while the code is broken */
 	const char **own_files; /* absolute paths of the instance's own configuration */
 	size_t own_files_len;

@@ -224,8 +224,22 @@ static const struct fr_uses_hooks uses_hooks = {
 	.is_noise = is_noise,
 };
 
+/* Somebody has asked for it in particular. */
+__attribute__((noreturn)) static void refuse_swap(const char *reason)
+{
+	uwsgi_log("[fastreload] --fastreload-%s: \"%s\" is not possible here: %s; use \"auto\"\n",
+		  fr_settings.strategy_text ? "strategy" : "action",
+		  fr_settings.strategy_text ? fr_pin_name(fr_settings.pin) : "swap", reason);
+	exit(1);
+}
+
 void fr_start_generations(void)
 {
+	const struct fr_nursery_limits limits = {
+		.before_edited = fr_settings.pin == FR_PIN_WARM ? 0 : fr_settings.snapshots,
+		.on_the_way = fr_settings.snapshots > 0,
+		.memory_kib = fr_settings.memory_kib,
+	};
 	const char *refusal;
 
 	fr_door.is_workers_safe = true;
@@ -233,21 +247,18 @@ void fr_start_generations(void)
 		fr_door.handover.no_swap[0] ? fr_door.handover.no_swap : fr_eligible_refusal();
 	if (fr_settings.action != FR_ACTION_AUTO && fr_settings.action != FR_ACTION_SWAP)
 		fr_door.no_swap = "as --fastreload-action says";
-	if (fr_settings.action == FR_ACTION_SWAP && fr_door.no_swap &&
-	    !fr_door.handover.no_swap[0]) {
-		uwsgi_log(
-			"[fastreload] --fastreload-action: \"swap\" is not possible here: %s; use "
-			"\"auto\"\n",
-			fr_door.no_swap);
-		exit(1);
-	}
+	if (fr_settings.action == FR_ACTION_SWAP && fr_door.no_swap && !fr_door.handover.no_swap[0])
+		refuse_swap(fr_door.no_swap);
 	if (fr_door.no_swap)
 		return;
 	if (fr_generation_prepare(fr_settings.mercy_ms, fr_settings.timeout_ms) < 0)
 		fr_door_out_of_memory();
-	refusal = fr_nursery_refusal();
+	refusal = fr_settings.pin == FR_PIN_SWAP ? "as --fastreload-strategy says"
+						 : fr_nursery_refusal();
+	if (refusal && fr_settings.pin > FR_PIN_SWAP)
+		refuse_swap(refusal);
 	if (refusal)
 		fr_verbose("each worker loads the application itself: %s\n", refusal);
 	else
-		fr_generation_use_nursery(fr_settings.snapshots, &uses_hooks, NULL);
+		fr_generation_use_nursery(&limits, &uses_hooks, NULL);
 }

@@ -39,6 +39,16 @@ uint32_t fr_board_wanted_apps(void)
 	return fr_board_get(&slots[0].apps);
 }
 
+void fr_board_tell_not_to_load(bool is_broken)
+{
+	fr_board_set(&slots[0].must_hold, is_broken);
+}
+
+bool fr_board_is_not_to_load(void)
+{
+	return fr_board_get(&slots[0].must_hold) != 0;
+}
+
 struct fr_board_slot *fr_board_slot(int wid)
 {
 	return &slots[wid];
@@ -61,11 +71,14 @@ void fr_board_clear(int wid)
 	wipe(&slots[wid], true);
 }
 
-void fr_board_enter(int wid)
+bool fr_board_enter(int wid)
 {
-	if (!slots[wid].is_ours)
+	bool is_ours = slots[wid].is_ours;
+
+	if (!is_ours)
 		wipe(&slots[wid], false);
 	slots[wid].is_ours = 0;
+	return is_ours;
 }
 
 /* The order matters: whoever is woken finds the flag. */

@@ -24,6 +24,7 @@ struct fr_board_slot {
 	/* Written by the worker. */
 	uint32_t is_loaded; /* it has loaded what there is to load, and is about to accept */
 	uint32_t apps;      /* how many applications it has loaded */
+	uint32_t load_ms;   /* how much of a processor's time that took */
 	uint32_t accepting; /* how many of its threads may take up a connection at this moment */
 
 	int leave_fd; /* an eventfd in the queue of all its threads: readable when it is to leave */
@@ -37,14 +38,20 @@ int fr_board_open(int slots);
 void fr_board_want_apps(uint32_t apps);
 uint32_t fr_board_wanted_apps(void);
 
+/* Master: what is on the disk is broken, so that a worker which uWSGI respawns need not load it:
+ * another one will take its place. Worker: is that so? */
+void fr_board_tell_not_to_load(bool is_broken);
+bool fr_board_is_not_to_load(void);
+
 /* The entry of a slot; valid for ever. */
 struct fr_board_slot *fr_board_slot(int wid);
 
 /* Master: a candidate is about to be forked into the slot. */
 void fr_board_clear(int wid);
 
-/* Worker, before it loads: if it is no candidate, what its predecessor has left is wiped away. */
-void fr_board_enter(int wid);
+/* Worker, before it loads: if it is no candidate, what its predecessor has left is wiped away.
+ * Returns whether it is one. */
+bool fr_board_enter(int wid);
 
 /* Master: the worker takes up no more connections, and ends when it has answered those that it has.
  * Wakes all its threads. */

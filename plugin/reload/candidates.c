@@ -153,10 +153,16 @@ void fr_candidates_wind_up(void)
 	candidates.must_start = false;
 }
 
-void fr_candidates_use_nursery(int snapshots, const struct fr_uses_hooks *hooks, void *ctx)
+bool fr_candidates_have_nursery(void)
+{
+	return candidates.has_nursery;
+}
+
+void fr_candidates_use_nursery(const struct fr_nursery_limits *limits,
+			       const struct fr_uses_hooks *hooks, void *ctx)
 {
 	candidates.has_nursery = true;
-	fr_nursery_open(uwsgi.numproc, snapshots, fr_spare_was_lazy(), hooks, ctx);
+	fr_nursery_open(uwsgi.numproc, limits, fr_spare_was_lazy(), hooks, ctx);
 }
 
 void fr_candidates_enter_loop(void)

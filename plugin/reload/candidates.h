@@ -11,6 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct fr_nursery_limits;
 struct fr_uses_hooks;
 
 enum fr_candidates_state {
@@ -20,8 +21,12 @@ enum fr_candidates_state {
 	FR_CANDIDATES_FAILED,  /* once: they have ended; see fr_candidates_failure */
 };
 
-/* Lets a nursery load, with as many snapshots; hooks and ctx are borrowed for ever. */
-void fr_candidates_use_nursery(int snapshots, const struct fr_uses_hooks *hooks, void *ctx);
+/* Lets a nursery load; hooks and ctx are borrowed for ever. */
+void fr_candidates_use_nursery(const struct fr_nursery_limits *limits,
+			       const struct fr_uses_hooks *hooks, void *ctx);
+
+/* Does one? */
+bool fr_candidates_have_nursery(void);
 
 /* In the master, when its loop begins. */
 void fr_candidates_enter_loop(void);

@@ -7,7 +7,9 @@
 #include "reload/generation.h"
 #include "reload/output.h"
 #include "reload/pending.h"
+#include "reload/rehearsal.h"
 #include "reload/retire.h"
+#include "reload/returning.h"
 #include "reload/roster.h"
 #include "reload/serving.h"
 #include "reload/spare.h"
@@ -33,9 +35,10 @@ int fr_generation_prepare(int64_t mercy_ms, int64_t timeout_ms)
 	return 0;
 }
 
-void fr_generation_use_nursery(int snapshots, const struct fr_uses_hooks *hooks, void *ctx)
+void fr_generation_use_nursery(const struct fr_nursery_limits *limits,
+			       const struct fr_uses_hooks *hooks, void *ctx)
 {
-	fr_candidates_use_nursery(snapshots, hooks, ctx);
+	fr_candidates_use_nursery(limits, hooks, ctx);
 }
 
 void fr_generation_enter_loop(void)
@@ -49,6 +52,7 @@ void fr_generation_enter_loop(void)
 void fr_generation_start(const struct fr_reload_request *request)
 {
 	fr_pending_add(request->changed, request->changed_len);
+	fr_rehearsal_cancel();
 	fr_candidates_stop();
 	fr_candidates_forget_failure();
 	awaits_first = fr_serving_restart_loading();
@@ -92,14 +96,14 @@ size_t fr_generation_resumed_at(void)
 
 /* ---- the turn ---- */
 
-static int64_t next_look(void)
+/* at_ms: somebody else wants to look then; -1: nobody. */
+static int64_t next_look(int64_t at_ms)
 {
-	int64_t at_ms = -1;
-
 	for (int wid = 1; wid <= uwsgi.numproc; wid++) {
 		const struct fr_roster_slot *slot = &fr_roster.slots[wid];
 
-		if ((slot->state == FR_ROSTER_LEAVING || slot->state == FR_ROSTER_LOADING) &&
+		if ((slot->state == FR_ROSTER_LEAVING || slot->state == FR_ROSTER_LOADING ||
+		     slot->state == FR_ROSTER_RETURNING) &&
 		    (at_ms < 0 || slot->until_ms < at_ms))
 			at_ms = slot->until_ms;
 	}
@@ -120,6 +124,7 @@ static void wind_up(void)
 		if (worker->pid <= 0)
 			continue;
 		if (fr_roster.slots[wid].state == FR_ROSTER_LOADING ||
+		    fr_roster.slots[wid].state == FR_ROSTER_RETURNING ||
 		    fr_roster.slots[wid].state == FR_ROSTER_DOOMED)
 			fr_roster_doom(wid);
 		else if (fr_roster.slots[wid].state == FR_ROSTER_SERVING && !worker->cursed_at)
@@ -152,12 +157,13 @@ enum fr_generation_state fr_generation_step(int64_t now_ms, int64_t *ret_wake_ms
 {
 	enum fr_generation_state state;
 	int status = -1;
+	int64_t look_ms, rehearsal_ms;
 	int died_wid;
 
 	*ret_wake_ms = -1;
 	if (!fr_roster.wanted)
 		return FR_GENERATION_IDLE;
-	fr_serving_step();
+	fr_serving_step(now_ms);
 	if (awaits_first && fr_serving_is_there()) {
 		awaits_first = false;
 		fr_pending_forget();
@@ -170,10 +176,16 @@ enum fr_generation_state fr_generation_step(int64_t now_ms, int64_t *ret_wake_ms
 		wind_up();
 		return FR_GENERATION_IDLE;
 	}
+	fr_returning_step(now_ms, &look_ms);
+	rehearsal_ms = fr_candidates_have_nursery() ? fr_rehearsal_step(now_ms) : -1;
+	if (rehearsal_ms >= 0 && (look_ms < 0 || rehearsal_ms < look_ms))
+		look_ms = rehearsal_ms;
 	state = go_on(now_ms, died_wid, status);
+	if (state == FR_GENERATION_FAILED)
+		fr_returning_note(true);
 	if (fr_switch_is_under_way())
 		*ret_wake_ms = now_ms + FR_GENERATION_SWITCH_LOOK_MS;
 	else
-		*ret_wake_ms = fr_candidates_must_look_again() ? now_ms : next_look();
+		*ret_wake_ms = fr_candidates_must_look_again() ? now_ms : next_look(look_ms);
 	return state;
 }

@@ -23,10 +23,12 @@
  */
 int fr_generation_prepare(int64_t mercy_ms, int64_t timeout_ms);
 
-/* Lets a nursery load the generations, with as many snapshots; hooks and ctx are borrowed for ever.
+/* Lets a nursery load the generations; hooks and ctx are borrowed for ever.
  * After fr_generation_prepare. */
+struct fr_nursery_limits;
 struct fr_uses_hooks;
-void fr_generation_use_nursery(int snapshots, const struct fr_uses_hooks *hooks, void *ctx);
+void fr_generation_use_nursery(const struct fr_nursery_limits *limits,
+			       const struct fr_uses_hooks *hooks, void *ctx);
 
 /* In the master, when its loop begins: undoes what only the start needed. */
 void fr_generation_enter_loop(void);

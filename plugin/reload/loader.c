@@ -7,43 +7,24 @@
 #include <sys/prctl.h>
 
 #include "reload/board.h"
+#include "reload/frozen.h"
 #include "reload/loader.h"
 #include "reload/loop.h"
 #include "reload/output.h"
 #include "reload/python.h"
+#include "reload/rows.h"
 #include "watch/bytecode.h"
 #include "watch/uses.h"
 
 extern struct uwsgi_server uwsgi;
 
-static const struct fr_loader_setup *setup;
-static struct fr_order order;
+static struct fr_load load = {.talk = -1, .ice = -1};
 
 static struct {
-	struct fr_uses *uses;
 	char name[16];                  /* of a process that is none of this file's: uWSGI's */
-	int talk, ice;                  /* ice: -1 once a copy has it */
 	bool is_loading;                /* the application's code is running */
 	uint8_t fds_at_start[8192 / 8]; /* a bit for each descriptor that was open */
-
-	/* Copies of what stands in the slot, since the last freeze. */
-	struct wsgi_request request;
-	struct uwsgi_app *apps;
-	void **thread_states; /* Python's, for each core and application */
-	int apps_len;
-	struct uwsgi_signal_entry *signals;
-	struct uwsgi_rpc *rpc;
-	uint64_t rpc_len;
 } loader;
-
-static void tell(int fd, enum fr_report_kind kind, const char *reason)
-{
-	struct fr_report report = {.kind = kind, .pid = getpid()};
-
-	report.uses = (uint32_t)fr_uses_len(loader.uses);
-	snprintf(report.reason, sizeof(report.reason), "%s", reason);
-	(void)send(fd, &report, sizeof(report), MSG_NOSIGNAL);
-}
 
 /* Calls visit for each descriptor that is open; stops when it returns false. */
 static bool each_fd(bool (*visit)(int fd))
@@ -76,7 +57,7 @@ static bool is_shareable(int fd)
 {
 	struct stat st;
 
-	if (fd == loader.talk || fd == loader.ice || fd >= 8192 ||
+	if (fd == load.talk || fr_frozen_owns(fd) || fd >= 8192 ||
 	    loader.fds_at_start[fd / 8] & (uint8_t)(1u << fd % 8) || fstat(fd, &st) < 0)
 		return true;
 	return S_ISREG(st.st_mode) || S_ISDIR(st.st_mode) || S_ISCHR(st.st_mode);
@@ -116,222 +97,43 @@ static void name_process(const char *name)
 	(void)prctl(PR_SET_NAME, name);
 }
 
-static void replace_fd(int fd, int with)
-{
-	if (fd >= 0 && with >= 0)
-		(void)dup2(with, fd);
-}
-
-/* Lets go of what others may wait for: the sockets that uWSGI listens on, and the log. The numbers
- * stay taken. */
-static void let_go(void)
-{
-	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-
-	for (struct uwsgi_socket *sock = uwsgi.sockets; sock; sock = sock->next)
-		replace_fd(sock->fd, null);
-	for (struct uwsgi_gateway_socket *sock = uwsgi.gateway_sockets; sock; sock = sock->next)
-		replace_fd(sock->fd, null);
-	replace_fd(uwsgi.stats_fd > 2 ? uwsgi.stats_fd : -1, null);
-	replace_fd(1, null);
-	replace_fd(2, null);
-	close(null);
-}
-
-/* All cores' lie behind each other (core/init.c, uwsgi_setup_workers). */
-static size_t thread_states_size(void)
-{
-	return sizeof(void *) * (size_t)uwsgi.max_apps * (size_t)uwsgi.cores;
-}
-
 /*
- * While an application is loaded, uWSGI's plugins hold pointers into the slot that it is loaded in
- * (init_uwsgi_app in the Python plugin: its entry in apps, the request), on the stack, and so in
- * every copy of the process. That is why the loader has a slot of its own, always the same one.
- * What stands there, and in the slot's rows of other shared tables, is saved when a process is
- * frozen, because the next loader will write there.
+ * Called by the agent, just before one of the application's own modules is imported, and always
+ * before the one that was edited; its bytecode may have been written by somebody who loaded an
+ * earlier one in the same second. NULL in the process that goes on at once; in a copy that has
+ * waited, the module that it was woken for, or "".
  */
-static void save_rows(void)
+static const char *freeze(bool is_wanted)
 {
-	size_t row = (size_t)setup->wid;
-
-	loader.request = uwsgi.workers[row].cores[0].req;
-
-	free(loader.apps);
-	free(loader.thread_states);
-	free(loader.signals);
-	free(loader.rpc);
-	loader.apps_len = uwsgi.workers[row].apps_cnt;
-	loader.rpc_len = ushared->rpc_count[row];
-	loader.apps = malloc(sizeof(*loader.apps) * (size_t)uwsgi.max_apps);
-	loader.thread_states = malloc(thread_states_size());
-	loader.signals = malloc(sizeof(*loader.signals) * 256);
-	loader.rpc = malloc(sizeof(*loader.rpc) * uwsgi.rpc_max);
-	if (!loader.apps || !loader.thread_states || !loader.signals || !loader.rpc)
-		_exit(1);
-	memcpy(loader.apps, uwsgi.workers[row].apps, sizeof(*loader.apps) * (size_t)uwsgi.max_apps);
-	memcpy(loader.thread_states, uwsgi.workers[row].cores[0].ts, thread_states_size());
-	memcpy(loader.signals, &ushared->signal_table[row * 256], sizeof(*loader.signals) * 256);
-	memcpy(loader.rpc, &uwsgi.rpc_table[row * uwsgi.rpc_max],
-	       sizeof(*loader.rpc) * uwsgi.rpc_max);
-}
-
-/* wid 0 in a signal's entry: a copy of what was there before the fork, which every process may run
- * (core/signal.c, uwsgi_signal_handler). */
-static void restore_rows(int wid, uint32_t signal_wid)
-{
-	size_t row = (size_t)wid;
-
-	uwsgi.workers[row].apps_cnt = loader.apps_len;
-	ushared->rpc_count[row] = loader.rpc_len;
-	memcpy(uwsgi.workers[row].apps, loader.apps, sizeof(*loader.apps) * (size_t)uwsgi.max_apps);
-	memcpy(uwsgi.workers[row].cores[0].ts, loader.thread_states, thread_states_size());
-	memcpy(&ushared->signal_table[row * 256], loader.signals, sizeof(*loader.signals) * 256);
-	memcpy(&uwsgi.rpc_table[row * uwsgi.rpc_max], loader.rpc,
-	       sizeof(*loader.rpc) * uwsgi.rpc_max);
-	for (size_t sig = 0; sig < 256; sig++) {
-		if (ushared->signal_table[row * 256 + sig].handler)
-			ushared->signal_table[row * 256 + sig].wid = signal_wid;
-	}
-}
-
-static void take_slot(void)
-{
-	uwsgi.mywid = setup->wid;
-	uwsgi.mypid = getpid();
-	uwsgi.wsgi_req = &uwsgi.workers[setup->wid].cores[0].req;
-	uwsgi.current_time = uwsgi_now();
-}
-
-/* Waits for an order. Ends with the master, however that ends: then the socket closes. */
-static void wait_for_order(int *fds, int *ret_fds_len)
-{
-	char space[CMSG_SPACE(sizeof(int) * FR_LOADER_MAX_FDS)];
-	struct iovec iov = {&order, sizeof(order)};
-	struct msghdr message = {.msg_iov = &iov,
-				 .msg_iovlen = 1,
-				 .msg_control = space,
-				 .msg_controllen = sizeof(space)};
-	struct cmsghdr *header;
-	ssize_t len;
-
-	do {
-		len = recvmsg(loader.ice, &message, MSG_CMSG_CLOEXEC);
-	} while (len < 0 && errno == EINTR);
-	header = len > 0 ? CMSG_FIRSTHDR(&message) : NULL;
-	if (!header || header->cmsg_type != SCM_RIGHTS)
-		_exit(0);
-	*ret_fds_len = (int)((header->cmsg_len - CMSG_LEN(0)) / sizeof(int));
-	memcpy(fds, CMSG_DATA(header), sizeof(int) * (size_t)*ret_fds_len);
-}
-
-/* The first file that this process has read and that is not as it was any more; NULL: there is
- * none, so it is as good as a new one. */
-static const char *outdated_by(void)
-{
-	const char *path = order.text;
-	const char *changed = "?";
-
-	for (uint32_t i = 0; i < order.paths_len; i++) {
-		if (*path && (fr_uses_has(loader.uses, path) ||
-			      !uwsgi_endswith((char *)path, (char *)".py")))
-			return path; /* what is no module and was not read by Python may have been
-					read by others */
-		path += strlen(path) + 1;
-	}
-	return fr_uses_are_current(loader.uses, &changed) ? NULL : changed;
-}
-
-/* A copy of a frozen process goes on, with the order's descriptors. */
-static void thaw(const int *fds, int fds_len)
-{
-	struct uwsgi_socket *sock = uwsgi.sockets;
-
-	close(loader.ice);
-	loader.talk = fds[FR_FD_TALK];
-	loader.ice = fds[FR_FD_ICE];
-	replace_fd(1, fds[FR_FD_OUTPUT]);
-	replace_fd(2, fds[FR_FD_OUTPUT]);
-	close(fds[FR_FD_OUTPUT]);
-	for (int i = FR_FDS; i < fds_len && sock; sock = sock->next) {
-		if (sock->fd < 0)
-			continue;
-		replace_fd(sock->fd, fds[i]);
-		close(fds[i++]);
-	}
-	name_process(FR_LOADER_NAME);
-	take_slot();
-	restore_rows(setup->wid, (uint32_t)setup->wid);
-	*uwsgi.wsgi_req = loader.request;
-	tell(loader.talk, FR_REPORT_LOADER, "");
-}
-
-/*
- * Waits, and makes a copy of itself whenever an order comes; returns in the copies. Nobody waits
- * for those here: when they end, their workers become the master's. in_python: this is inside of
- * Python, which wants to know about forks.
- */
-static void stay_frozen(bool in_python)
-{
-	int fds[FR_LOADER_MAX_FDS], fds_len;
-	struct sigaction before;
-
-	name_process(FR_LOADER_SNAPSHOT_NAME);
-	(void)sigaction(SIGCHLD, NULL, &before);
-	signal(SIGCHLD, SIG_IGN);
-	close(loader.talk);
-	let_go();
-	tell(loader.ice, FR_REPORT_FROZEN, "");
-	for (;;) {
-		const char *changed;
-		pid_t pid;
-
-		wait_for_order(fds, &fds_len);
-		changed = outdated_by();
-		if (changed) {
-			tell(loader.ice, FR_REPORT_STALE, changed);
-			_exit(0);
-		}
-		pid = in_python ? fr_python_fork() : fork();
-		if (pid == 0) {
-			(void)sigaction(SIGCHLD, &before, NULL);
-			thaw(fds, fds_len);
-			return;
-		}
-		for (int i = 0; i < fds_len; i++)
-			close(fds[i]);
-	}
-}
-
-/* Called by the agent, just before the edited module is imported; its bytecode may have been
- * written by somebody who loaded an earlier one in the same second. */
-static int freeze(void)
-{
-	static char before[FR_LOADER_TEXT];
 	const char *reason = unsuitable();
-	pid_t pid = -1;
+	bool has_waited = false;
 
-	snprintf(before, sizeof(before), "%s", order.text);
-	if (!reason && !fr_uses_is_complete(loader.uses))
-		reason = "the application runs other programs while it is loaded, or loads "
-			 "libraries by hand";
+	if (!reason && !fr_uses_is_complete(load.uses))
+		reason = "the application runs other programs while it is loaded, or calls "
+			 "functions of C by hand";
 	if (reason) {
-		tell(loader.talk, FR_REPORT_NOT_FROZEN, reason);
+		(void)fr_frozen_tell(&load, load.talk, FR_REPORT_NOT_FROZEN, reason);
 	} else {
-		save_rows(); /* here, because the slot is shared with the process that goes on at
-				once */
-		pid = fr_python_fork();
+		/* Here, because the slot is shared with the process that goes on at once. */
+		fr_rows_save(load.setup->wid);
+		has_waited = fr_frozen_split(&load, true,
+					     is_wanted ? FR_REPORT_FROZEN : FR_REPORT_MILESTONE);
 	}
-	if (pid == 0) {
-		stay_frozen(true);
-		if (strcmp(order.text, before) != 0 && order.text[0])
-			(void)fr_python_freeze_before(order.text, freeze);
-	} else if (pid > 0) {
-		close(loader.ice);
-		loader.ice = -1;
-	}
-	fr_bytecode_drop(order.text);
-	return pid == 0;
+	fr_bytecode_drop(load.order.text);
+	if (!has_waited)
+		return NULL;
+	return load.setup->may_freeze_edited ? load.order.text : "";
+}
+
+static bool is_watched(const char *path)
+{
+	return load.setup->uses_hooks->is_watched(load.setup->uses_ctx, path);
+}
+
+static bool nothing_is_watched(const char *path)
+{
+	(void)path;
+	return false;
 }
 
 /* The rest of a worker's life is uWSGI's. row: what uwsgi_respawn_worker has made of the slot. */
@@ -345,10 +147,8 @@ __attribute__((noreturn)) static void become_worker(int wid, uint32_t ticket,
 	row->pid = getpid();
 	row->cheaped = 1; /* if it dies now, nobody respawns it */
 	uwsgi.workers[wid] = *row;
-	close(loader.talk);
-	if (loader.ice >= 0)
-		close(loader.ice);
-	restore_rows(wid, 0);
+	close(load.talk);
+	fr_rows_restore(wid, 0);
 	fr_loop_adopt_orphans();
 	uwsgi.lazy_apps = 0; /* what there is to load has been loaded */
 	uwsgi_run();
@@ -364,6 +164,7 @@ __attribute__((noreturn)) static void become_worker(int wid, uint32_t ticket,
  */
 static void fork_workers(void)
 {
+	const struct fr_order *order = &load.order;
 	struct uwsgi_worker *shared = uwsgi.workers;
 	size_t rows = (size_t)uwsgi.numproc + 1;
 	struct uwsgi_worker *mine = calloc(rows, sizeof(*mine));
@@ -371,35 +172,52 @@ static void fork_workers(void)
 	if (!mine)
 		_exit(1);
 	memcpy(mine, shared, rows * sizeof(*mine));
-	for (uint32_t i = 0; i < order.wids_len; i++) {
-		int wid = order.wids[i];
+	for (uint32_t i = 0; i < order->wids_len; i++) {
+		int wid = order->wids[i];
 		int is_child;
 
-		if (fr_board_get(&fr_board_slot(wid)->ticket) != order.tickets[i])
+		if (fr_board_get(&fr_board_slot(wid)->ticket) != order->tickets[i])
 			_exit(0); /* the master has given this load up */
 		uwsgi.workers = mine;
 		is_child = uwsgi_respawn_worker(wid);
 		uwsgi.workers = shared;
 		if (is_child)
-			become_worker(wid, order.tickets[i], &mine[wid]);
+			become_worker(wid, order->tickets[i], &mine[wid]);
 		if (mine[wid].pid <= 0)
 			_exit(1);
 		shared[wid].pid = mine[wid].pid;
 	}
-	tell(loader.talk, FR_REPORT_BORN, "");
+	free(mine);
+	(void)fr_frozen_tell(&load, load.talk, FR_REPORT_BORN, "");
+}
+
+/* What serves from now on can be brought forth again, whatever becomes of the files. Nobody waits
+ * for this: the workers are there. */
+static void keep_good(void)
+{
+	if (unsuitable() || !fr_frozen_split(&load, false, FR_REPORT_GOOD))
+		return;
+	fork_workers(); /* in a copy, for an order to respawn */
 }
 
 /* An edit of a module that is imported only by the workers, when they need it: then all that is
  * loaded can stay. */
 static void keep_what_is_loaded(void)
 {
-	const char *wanted = order.text;
+	const char *wanted = load.order.text;
 
-	if (!setup->may_freeze || loader.ice < 0 || !uwsgi_endswith(order.text, (char *)".py") ||
-	    fr_uses_has(loader.uses, wanted) || !fr_uses_is_complete(loader.uses) || unsuitable() ||
-	    fork() != 0)
+	if (!load.setup->may_freeze_edited || !uwsgi_endswith(load.order.text, (char *)".py") ||
+	    fr_uses_has(load.uses, wanted) || !fr_uses_is_complete(load.uses) || unsuitable())
 		return;
-	stay_frozen(false);
+	(void)fr_frozen_split(&load, false, FR_REPORT_FROZEN);
+}
+
+/* What comes of a load that went on from what is outdated says nothing about the code. Somebody
+ * who was killed, as the keeper then was, is what the master tries again without. */
+static void end_unless_confirmed(void)
+{
+	if (!fr_frozen_is_confirmed(&load))
+		(void)kill(getpid(), SIGKILL);
 }
 
 /* exit() in the application's code, or in uWSGI's when it is not content with it. What is
@@ -411,7 +229,8 @@ static void report_exit(int code, void *unused)
 	(void)unused;
 	if (!loader.is_loading)
 		return;
-	(void)send(loader.talk, &report, sizeof(report), MSG_NOSIGNAL);
+	end_unless_confirmed();
+	(void)send(load.talk, &report, sizeof(report), MSG_NOSIGNAL);
 	_exit(code);
 }
 
@@ -422,18 +241,27 @@ __attribute__((noreturn)) static void finish(void)
 	loader.is_loading = false;
 
 	fr_python_end_load();
-	if ((uint32_t)uwsgi_apps_cnt < order.apps) {
-		tell(loader.talk, FR_REPORT_NO_APP, "");
+	end_unless_confirmed();
+	if ((uint32_t)uwsgi_apps_cnt < load.order.apps) {
+		(void)fr_frozen_tell(&load, load.talk, FR_REPORT_NO_APP, "");
 		_exit(0);
 	}
-	reason = setup->must_be_clean ? unsuitable() : NULL;
+	reason = load.setup->must_be_clean ? unsuitable() : NULL;
 	if (reason) {
-		tell(loader.talk, FR_REPORT_UNSUITABLE, reason);
+		(void)fr_frozen_tell(&load, load.talk, FR_REPORT_UNSUITABLE, reason);
 		_exit(0);
 	}
-	save_rows();
-	keep_what_is_loaded(); /* a copy of this comes back from there, too */
+	if (load.order.is_rehearsal) {
+		(void)fr_frozen_tell(&load, load.talk, FR_REPORT_BORN, "");
+		fr_rows_save(load.setup->wid);
+		keep_good();
+		_exit(0);
+	}
+	fr_rows_save(load.setup->wid);
+	keep_what_is_loaded();
+	end_unless_confirmed(); /* a copy of this comes back from there, too */
 	fork_workers();
+	keep_good();
 	_exit(0);
 }
 
@@ -446,21 +274,11 @@ static void note_files_of_options(void)
 		const char *file = value ? strrchr(value, '=') : NULL;
 		char *path = value ? realpath(file ? file + 1 : value, NULL) : NULL;
 
-		if (path && setup->uses_hooks->is_watched(setup->uses_ctx, path) &&
-		    !setup->uses_hooks->is_noise(setup->uses_ctx, path))
-			fr_uses_note(loader.uses, path);
+		if (path && load.setup->uses_hooks->is_watched(load.setup->uses_ctx, path) &&
+		    !load.setup->uses_hooks->is_noise(load.setup->uses_ctx, path))
+			fr_uses_note(load.uses, path);
 		free(path);
 	}
-}
-
-static void begin_slot(void)
-{
-	take_slot();
-	uwsgi.workers[setup->wid].apps_cnt = 0;
-	ushared->rpc_count[setup->wid] = 0;
-	memset(&ushared->signal_table[setup->wid * 256], 0,
-	       sizeof(struct uwsgi_signal_entry) * 256);
-	memset(uwsgi.wsgi_req, 0, sizeof(*uwsgi.wsgi_req));
 }
 
 /* The master's handlers would signal all workers. A loader that is told to end just ends. */
@@ -472,25 +290,27 @@ static void reset_signals(void)
 		signal(signals[i], SIG_DFL);
 }
 
-void fr_loader_run(const struct fr_loader_setup *given, const struct fr_order *first,
-		   const int *fds)
+void fr_loader_run(const struct fr_loader_setup *given, const struct fr_order *first, int talk)
 {
-	setup = given;
-	order = *first;
-	loader.talk = fds[FR_FD_TALK];
-	loader.ice = fds[FR_FD_ICE];
+	load.setup = given;
+	load.order = *first;
+	load.talk = talk;
 	(void)prctl(PR_GET_NAME, loader.name);
 	name_process(FR_LOADER_NAME);
 	reset_signals();
-	fr_output_redirect(order.wids[0]);
+	fr_output_redirect(load.order.wids[0]);
 	fr_python_after_fork();
-	begin_slot();
+	fr_rows_enter(given->wid);
+	fr_rows_begin(given->wid);
 	(void)each_fd(note_fd);
-	if (fr_uses_new(setup->uses_hooks, setup->uses_ctx, &loader.uses) < 0)
+	if (fr_uses_new(given->uses_hooks, given->uses_ctx, &load.uses) < 0)
 		_exit(1);
 	note_files_of_options();
-	if (fr_python_note_uses(loader.uses) && order.text[0] && setup->may_freeze)
-		(void)fr_python_freeze_before(order.text, freeze);
+	if (fr_python_note_uses(load.uses) &&
+	    (given->may_freeze_edited || given->may_freeze_on_way))
+		(void)fr_python_freeze(given->may_freeze_edited ? load.order.text : "",
+				       given->may_freeze_on_way ? is_watched : nothing_is_watched,
+				       freeze);
 	loader.is_loading = true;
 	(void)on_exit(report_exit, NULL);
 	uwsgi_init_all_apps();

@@ -17,14 +17,26 @@ struct fr_uses_hooks;
 /* As these processes are called in ps(1), beside the workers, which keep uWSGI's name. */
 #define FR_LOADER_NAME          "fastreload-load"
 #define FR_LOADER_SNAPSHOT_NAME "fastreload-snap"
+#define FR_LOADER_STANDBY_NAME  "fastreload-wait"
+#define FR_LOADER_GOOD_NAME     "fastreload-good"
 
 #define FR_LOADER_MAX_WIDS 64
 #define FR_LOADER_MAX_FDS  64
 #define FR_LOADER_TEXT     (32 * 1024)
 
-/* What a loader is to do; the descriptors that it works with come beside it, in the order of enum
- * fr_loader_fd, and then uWSGI's sockets. */
+enum fr_order_kind {
+	FR_ORDER_LOAD,       /* go on, and load */
+	FR_ORDER_RESPAWN,    /* bring forth the workers, with what is loaded, however the files look
+				now */
+	FR_ORDER_STAND_BY,   /* the next load will probably go on here: be ready for it */
+	FR_ORDER_STAND_DOWN, /* it will probably not: cost nothing */
+};
+
+/* What a loader is to do. With FR_ORDER_LOAD the descriptors that it works with come beside it, in
+ * the order of enum fr_loader_fd, and then uWSGI's sockets; of the others only the kind is sent. */
 struct fr_order {
+	uint32_t kind;         /* enum fr_order_kind */
+	uint32_t is_rehearsal; /* no worker is wanted: wids has the loader's own slot */
 	uint32_t wids_len;
 	int32_t wids[FR_LOADER_MAX_WIDS];
 	uint32_t tickets[FR_LOADER_MAX_WIDS]; /* the slots' when it was given: with others it has
@@ -37,7 +49,6 @@ struct fr_order {
 
 enum fr_loader_fd {
 	FR_FD_TALK,   /* to say what becomes of the load; closed when the loader ends */
-	FR_FD_ICE,    /* for the copy that it freezes, if it does */
 	FR_FD_OUTPUT, /* for what the application prints */
 	FR_FDS,
 };
@@ -51,9 +62,16 @@ enum fr_report_kind {
 	FR_REPORT_EXIT, /* the application has called exit() while it was loaded, with the code in
 			   `uses` */
 	FR_REPORT_NOT_FROZEN, /* nothing could be frozen; see reason. The load goes on */
-	/* On FR_FD_ICE. */
-	FR_REPORT_FROZEN, /* process `pid` waits, and has read `uses` files so far */
-	FR_REPORT_STALE,  /* it ends, because the file in reason is not as it was */
+	/* With the socket that leads to it: process `pid` waits, and has read `uses` files so far.
+	 */
+	FR_REPORT_FROZEN,    /* just before the module that was edited */
+	FR_REPORT_MILESTONE, /* somewhere on the way */
+	FR_REPORT_GOOD,      /* when all was loaded */
+	/* On that socket. */
+	FR_REPORT_STALE,   /* it ends, and so does a load that goes on from it, because the file in
+			      reason is not as it was */
+	FR_REPORT_MEMORY,  /* it has `uses` KiB of memory of its own */
+	FR_REPORT_CURRENT, /* the load that goes on from it is as good as one from the beginning */
 };
 
 struct fr_report {
@@ -65,17 +83,18 @@ struct fr_report {
 
 /* All of it borrowed for ever. */
 struct fr_loader_setup {
-	int wid; /* the slot to load in */
-	bool may_freeze;
+	int wid;                /* the slot to load in */
+	bool may_freeze_edited; /* before the module that was edited */
+	bool may_freeze_on_way;
 	bool must_be_clean; /* what an application starts or opens while it is loaded must not be
 			       shared by its workers */
 	const struct fr_uses_hooks *uses_hooks;
 	void *uses_ctx;
 };
 
-/* In the process that has just been forked: takes the order and its descriptors, and loads from the
- * beginning. */
+/* In the process that has just been forked: takes the order and the descriptor to talk on, and
+ * loads from the beginning. */
 __attribute__((noreturn)) void fr_loader_run(const struct fr_loader_setup *setup,
-					     const struct fr_order *order, const int *fds);
+					     const struct fr_order *order, int talk);
 
 #endif

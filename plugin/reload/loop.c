@@ -54,7 +54,8 @@ void fr_loop_begin_load(void)
 		signal(signals[i], SIG_DFL);
 	is_loading = true;
 	(void)on_exit(exit_at_once, NULL);
-	fr_board_enter(uwsgi.mywid);
+	if (!fr_board_enter(uwsgi.mywid) && fr_board_is_not_to_load())
+		uwsgi.lazy_apps = 0;
 }
 
 bool fr_loop_is_usable(void)
@@ -187,6 +188,16 @@ static void leave_on_signal(int signal_number)
 	errno = saved;
 }
 
+/* Since this process was forked. */
+static uint32_t cpu_ms(void)
+{
+	struct timespec used;
+
+	if (clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used) < 0)
+		return 0;
+	return (uint32_t)(used.tv_sec * 1000 + used.tv_nsec / 1000000);
+}
+
 void fr_loop_take_over(void)
 {
 	is_loading = false;
@@ -194,6 +205,7 @@ void fr_loop_take_over(void)
 	fr_broken_take_over();
 	slot = fr_board_slot(uwsgi.mywid);
 	fr_board_set(&slot->apps, (uint32_t)uwsgi_apps_cnt);
+	fr_board_set(&slot->load_ms, cpu_ms());
 	if ((uint32_t)uwsgi_apps_cnt < fr_board_wanted_apps())
 		slot->must_hold =
 			1; /* respawned while the code on the disk is broken: the master decides */

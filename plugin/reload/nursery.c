@@ -17,7 +17,10 @@
 
 extern struct uwsgi_server uwsgi;
 
+/* Before what was edited; and on the way: the first, from which nearly every edit can go on, and
+ * the last. */
 #define FR_NURSERY_MAX_FROZEN 16
+#define FR_NURSERY_MILESTONES 2
 
 struct frozen {
 	pid_t pid;
@@ -25,26 +28,38 @@ struct frozen {
 	uint32_t uses;     /* how far it had come */
 	uint64_t last_use; /* in loads */
 	bool is_asked;     /* for the load that is being started */
+	bool is_likely;    /* to be what the next load goes on from */
+	int64_t own_kib;   /* memory, when it last looked */
+	bool is_milestone; /* before no module in particular */
+	bool is_ready;     /* it was told to be ready for the next load */
 };
 
 static struct {
 	struct fr_loader_setup setup;
-	int max_frozen;
-	struct frozen frozen[FR_NURSERY_MAX_FROZEN];
+	struct fr_nursery_limits limits;
+	struct frozen frozen[FR_NURSERY_MAX_FROZEN + FR_NURSERY_MILESTONES];
 	int frozen_len;
 	uint64_t loads;
 
+	int good; /* leads to the process that was frozen when the serving code was loaded; -1 */
+	bool is_good_awaited; /* the code serves, and its process has not been heard of yet */
+	int new_good;         /* the same of the code that does not serve yet; -1 */
+
 	/* The load under way. */
-	bool is_loading; /* its outcome is awaited */
-	pid_t loader;    /* 0: not known yet, or it has ended */
-	int ours[2];     /* our ends of FR_FD_TALK and FR_FD_ICE; -1: closed */
-	int theirs[2];   /* the other ends, until the loader has them */
-	int asked;       /* the place of the frozen process that was asked to go on; -1: none */
-	int exit_code;   /* as the loader has said; -1: it has not */
+	bool is_loading;   /* its outcome is awaited */
+	pid_t loader;      /* 0: not known yet, or it has ended */
+	int ours;          /* our end of FR_FD_TALK; -1: closed */
+	int theirs;        /* the other end, until the loader has it */
+	int asked;         /* the place of the frozen process that was asked to go on, until it has
+			      confirmed that what it had read is current; -1: none */
+	bool must_restart; /* it goes on from what is outdated: once it has ended, from elsewhere */
+	bool has_ended;    /* the loader has been reaped, with */
+	int status;        /* as of waitpid(2); -1: not known */
+	int exit_code;     /* as the loader has said; -1: it has not */
 	uint32_t resumed_at;
 	struct fr_order order;
 	char reason[160];
-} nursery = {.ours = {-1, -1}, .theirs = {-1, -1}, .asked = -1};
+} nursery = {.ours = -1, .theirs = -1, .good = -1, .new_good = -1, .asked = -1};
 
 const char *fr_nursery_refusal(void)
 {
@@ -59,13 +74,16 @@ const char *fr_nursery_refusal(void)
 	return uwsgi.numproc > FR_LOADER_MAX_WIDS ? "there are too many workers" : NULL;
 }
 
-void fr_nursery_open(int wid, int snapshots, bool must_be_clean, const struct fr_uses_hooks *hooks,
-		     void *ctx)
+void fr_nursery_open(int wid, const struct fr_nursery_limits *limits, bool must_be_clean,
+		     const struct fr_uses_hooks *hooks, void *ctx)
 {
-	nursery.max_frozen = snapshots < FR_NURSERY_MAX_FROZEN ? snapshots : FR_NURSERY_MAX_FROZEN;
+	nursery.limits = *limits;
+	if (nursery.limits.before_edited > FR_NURSERY_MAX_FROZEN)
+		nursery.limits.before_edited = FR_NURSERY_MAX_FROZEN;
 	nursery.setup = (struct fr_loader_setup){
 		.wid = wid,
-		.may_freeze = snapshots > 0,
+		.may_freeze_edited = limits->before_edited > 0,
+		.may_freeze_on_way = limits->on_the_way,
 		.must_be_clean = must_be_clean,
 		.uses_hooks = hooks,
 		.uses_ctx = ctx,
@@ -81,11 +99,9 @@ void fr_nursery_enter_loop(void)
 
 static void close_theirs(void)
 {
-	for (int i = 0; i < 2; i++) {
-		if (nursery.theirs[i] >= 0)
-			close(nursery.theirs[i]);
-		nursery.theirs[i] = -1;
-	}
+	if (nursery.theirs >= 0)
+		close(nursery.theirs);
+	nursery.theirs = -1;
 }
 
 static void close_watched(int *fd)
@@ -97,32 +113,55 @@ static void close_watched(int *fd)
 	*fd = -1;
 }
 
-static int open_sockets(void)
+static void watch(int fd)
 {
-	for (int i = 0; i < 2; i++) {
-		int fds[2];
+	uwsgi_socket_nb(fd);
+	fr_wake_watch_output(fd);
+}
 
-		close_watched(&nursery.ours[i]);
-		if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds) < 0)
-			return -errno;
-		uwsgi_socket_nb(fds[0]);
-		nursery.ours[i] = fds[0];
-		nursery.theirs[i] = fds[1];
-		fr_wake_watch_output(fds[0]);
-	}
+static int open_socket(void)
+{
+	int fds[2];
+
+	close_watched(&nursery.ours);
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds) < 0)
+		return -errno;
+	nursery.ours = fds[0];
+	nursery.theirs = fds[1];
+	watch(fds[0]);
 	return 0;
 }
 
-/* 1 and a report, 0: nothing yet, -1: the other side has closed. */
-static int hear(int fd, struct fr_report *ret_report)
+/* 1 and a report, 0: nothing yet, -1: the other side has closed. *ret_fd: what came with it, or
+ * -1. */
+static int hear(int fd, struct fr_report *ret_report, int *ret_fd)
 {
-	ssize_t len = recv(fd, ret_report, sizeof(*ret_report), MSG_DONTWAIT);
+	char space[CMSG_SPACE(sizeof(int))];
+	struct iovec iov = {ret_report, sizeof(*ret_report)};
+	struct msghdr message = {.msg_iov = &iov,
+				 .msg_iovlen = 1,
+				 .msg_control = space,
+				 .msg_controllen = sizeof(space)};
+	ssize_t len = recvmsg(fd, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+	struct cmsghdr *header = len > 0 ? CMSG_FIRSTHDR(&message) : NULL;
 
+	*ret_fd = -1;
+	if (header && header->cmsg_type == SCM_RIGHTS)
+		memcpy(ret_fd, CMSG_DATA(header), sizeof(*ret_fd));
 	if (len == (ssize_t)sizeof(*ret_report)) {
 		ret_report->reason[sizeof(ret_report->reason) - 1] = '\0';
 		return 1;
 	}
 	return len < 0 && (errno == EAGAIN || errno == EINTR) ? 0 : -1;
+}
+
+/* Of an order that is none to load. Whoever does not hear it has ended, or will. */
+static void send_hint(struct frozen *frozen, bool is_ready)
+{
+	uint32_t kind = is_ready ? FR_ORDER_STAND_BY : FR_ORDER_STAND_DOWN;
+
+	if (send(frozen->fd, &kind, sizeof(kind), MSG_NOSIGNAL | MSG_DONTWAIT) > 0)
+		frozen->is_ready = is_ready;
 }
 
 static void keep_reason(const struct fr_report *report)
@@ -158,36 +197,150 @@ int fr_nursery_frozen(void)
 
 static int least_recently_used(void)
 {
-	int oldest = 0;
+	int oldest = -1;
 
-	for (int i = 1; i < nursery.frozen_len; i++) {
-		if (nursery.frozen[i].last_use < nursery.frozen[oldest].last_use)
+	for (int i = 0; i < nursery.frozen_len; i++) {
+		if (!nursery.frozen[i].is_milestone &&
+		    (oldest < 0 || nursery.frozen[i].last_use < nursery.frozen[oldest].last_use))
 			oldest = i;
 	}
 	return oldest;
 }
 
-/* The loader has frozen a copy of itself: that has its own socket, which is kept from now on. */
-static void hear_ice(void)
+/* They stand in the order in which they were frozen. */
+static int last_milestone(void)
 {
-	struct fr_report report;
-	int heard = nursery.ours[FR_FD_ICE] < 0 ? 0 : hear(nursery.ours[FR_FD_ICE], &report);
+	int last = -1;
 
-	if (heard < 0) {
-		close_watched(&nursery.ours[FR_FD_ICE]);
-		return;
+	for (int i = 0; i < nursery.frozen_len; i++) {
+		if (nursery.frozen[i].is_milestone)
+			last = i;
 	}
-	if (heard == 0)
-		return;
-	if (nursery.frozen_len >= nursery.max_frozen)
+	return last;
+}
+
+static void make_room(bool is_milestone)
+{
+	int len = 0;
+
+	for (int i = 0; i < nursery.frozen_len; i++)
+		len += nursery.frozen[i].is_milestone == is_milestone;
+	if (is_milestone && len >= FR_NURSERY_MILESTONES)
+		drop_frozen(last_milestone());
+	else if (!is_milestone && len >= nursery.limits.before_edited)
 		drop_frozen(least_recently_used());
+}
+
+int64_t fr_nursery_memory(void)
+{
+	int64_t kib = 0;
+
+	for (int i = 0; i < nursery.frozen_len; i++)
+		kib += nursery.frozen[i].own_kib;
+	return kib;
+}
+
+/* Whoever was of use last stays longest; of those of one load, the one that is likely to be the
+ * next. */
+static int least_useful(void)
+{
+	int least = 0;
+
+	for (int i = 1; i < nursery.frozen_len; i++) {
+		const struct frozen *one = &nursery.frozen[i], *other = &nursery.frozen[least];
+
+		if (one->last_use < other->last_use ||
+		    (one->last_use == other->last_use && !one->is_likely && other->is_likely))
+			least = i;
+	}
+	return least;
+}
+
+static void keep_within_memory(void)
+{
+	static bool is_said;
+
+	while (nursery.frozen_len > 0 && fr_nursery_memory() > nursery.limits.memory_kib) {
+		if (nursery.frozen_len == 1 && !is_said) {
+			is_said = true;
+			uwsgi_log_verbose("[fastreload] a snapshot has %lld MiB of memory of its "
+					  "own, more than --fastreload-memory allows: there are "
+					  "none while that is so\n",
+					  (long long)nursery.frozen[0].own_kib / 1024);
+		}
+		drop_frozen(least_useful());
+	}
+}
+
+/*
+ * A load is over. People edit the same file again and again: whoever was frozen last in this load,
+ * or has gone on, gets ready for the next one.
+ */
+static void prepare_next(void)
+{
+	int next = -1;
+
+	for (int i = 0; i < nursery.frozen_len; i++) {
+		if (nursery.frozen[i].last_use == nursery.loads && nursery.frozen[i].is_likely &&
+		    (next < 0 || nursery.frozen[i].uses > nursery.frozen[next].uses))
+			next = i;
+	}
+	for (int i = 0; next >= 0 && i < nursery.frozen_len; i++)
+		send_hint(&nursery.frozen[i], i == next);
+}
+
+static void note_good(int fd)
+{
+	close_watched(&nursery.new_good);
+	nursery.new_good = fd;
+	if (fd >= 0)
+		watch(fd);
+	/* The outcome of the load has been heard before: it may be known what comes of it. */
+	if (nursery.is_good_awaited)
+		fr_nursery_keep_good();
+}
+
+void fr_nursery_keep_good(void)
+{
+	nursery.is_good_awaited = nursery.new_good < 0;
+	if (nursery.new_good < 0)
+		return;
+	close_watched(&nursery.good);
+	nursery.good = nursery.new_good;
+	nursery.new_good = -1;
+}
+
+bool fr_nursery_has_good(void)
+{
+	return nursery.good >= 0;
+}
+
+/* It says nothing; but it may end. */
+static void hear_good(int *fd)
+{
+	struct fr_report report = {0};
+	int none;
+
+	if (*fd >= 0 && hear(*fd, &report, &none) < 0)
+		close_watched(fd);
+}
+
+/* The loader has frozen a copy of itself: fd leads to that. */
+static void note_frozen(const struct fr_report *report, int fd)
+{
+	if (fd < 0)
+		return;
+	make_room(report->kind == FR_REPORT_MILESTONE);
 	nursery.frozen[nursery.frozen_len++] = (struct frozen){
-		.pid = report.pid,
-		.fd = nursery.ours[FR_FD_ICE],
-		.uses = report.uses,
+		.pid = report->pid,
+		.fd = fd,
+		.uses = report->uses,
 		.last_use = nursery.loads,
+		.is_asked = true,
+		.is_milestone = report->kind == FR_REPORT_MILESTONE,
+		.is_likely = report->kind != FR_REPORT_MILESTONE,
 	};
-	nursery.ours[FR_FD_ICE] = -1;
+	watch(fd);
 }
 
 /* ---- a load ---- */
@@ -204,19 +357,29 @@ size_t fr_nursery_resumed_at(void)
 
 bool fr_nursery_is_busy(void)
 {
-	return nursery.is_loading || nursery.loader > 0 || nursery.ours[FR_FD_TALK] >= 0;
+	return nursery.is_loading || nursery.loader > 0 || nursery.ours >= 0;
 }
 
 void fr_nursery_close_in_child(void)
 {
 	for (int i = 0; i < nursery.frozen_len; i++)
 		close(nursery.frozen[i].fd);
-	for (int i = 0; i < 2; i++) {
-		if (nursery.ours[i] >= 0)
-			close(nursery.ours[i]);
-	}
+	if (nursery.ours >= 0)
+		close(nursery.ours);
+	if (nursery.good >= 0)
+		close(nursery.good);
+	if (nursery.new_good >= 0)
+		close(nursery.new_good);
 	nursery.frozen_len = 0;
-	nursery.ours[0] = nursery.ours[1] = -1;
+	nursery.good = nursery.new_good = -1;
+	nursery.ours = -1;
+}
+
+static void write_tickets(void)
+{
+	for (uint32_t i = 0; i < nursery.order.wids_len; i++)
+		nursery.order.tickets[i] =
+			fr_board_get(&fr_board_slot(nursery.order.wids[i])->ticket);
 }
 
 /* False: nobody who is frozen could check that, because it is not known or too much. */
@@ -225,11 +388,12 @@ static bool write_order(const struct fr_nursery_order *wanted)
 	struct fr_order *order = &nursery.order;
 	size_t used;
 
+	order->kind = FR_ORDER_LOAD;
+	order->is_rehearsal = false;
 	order->wids_len = (uint32_t)wanted->wids_len;
-	for (int i = 0; i < wanted->wids_len; i++) {
+	for (int i = 0; i < wanted->wids_len; i++)
 		order->wids[i] = wanted->wids[i];
-		order->tickets[i] = fr_board_get(&fr_board_slot(wanted->wids[i])->ticket);
-	}
+	write_tickets();
 	order->apps = wanted->apps;
 	order->paths_len = 1;
 	snprintf(order->text, sizeof(order->text), "%s", wanted->wanted ? wanted->wanted : "");
@@ -256,13 +420,13 @@ static size_t order_size(const struct fr_order *order)
 }
 
 /* uWSGI's sockets in the order of its list: a frozen process has let go of them. */
-static int list_fds(int *fds)
+static int list_fds(const struct fr_order *order, int *fds)
 {
 	int len = FR_FDS;
 
-	fds[FR_FD_TALK] = nursery.theirs[FR_FD_TALK];
-	fds[FR_FD_ICE] = nursery.theirs[FR_FD_ICE];
-	fds[FR_FD_OUTPUT] = fr_output_writer(nursery.order.wids[0]);
+	fds[FR_FD_OUTPUT] = fr_output_writer((int)order->wids[0]);
+	/* Of a worker that is brought forth again nothing is to be said. */
+	fds[FR_FD_TALK] = order->kind == FR_ORDER_LOAD ? nursery.theirs : fds[FR_FD_OUTPUT];
 	for (struct uwsgi_socket *sock = uwsgi.sockets; sock && len < FR_LOADER_MAX_FDS;
 	     sock = sock->next) {
 		if (sock->fd >= 0)
@@ -271,13 +435,13 @@ static int list_fds(int *fds)
 	return len;
 }
 
-static bool send_order(int fd)
+static bool send_order(int fd, const struct fr_order *order)
 {
 	char space[CMSG_SPACE(sizeof(int) * FR_LOADER_MAX_FDS)] = {0};
-	struct iovec iov = {&nursery.order, order_size(&nursery.order)};
+	struct iovec iov = {(void *)order, order_size(order)};
 	struct msghdr message = {.msg_iov = &iov, .msg_iovlen = 1, .msg_control = space};
 	int fds[FR_LOADER_MAX_FDS];
-	int len = list_fds(fds);
+	int len = list_fds(order, fds);
 	struct cmsghdr *header;
 
 	if (fds[FR_FD_OUTPUT] < 0)
@@ -341,36 +505,84 @@ static int go_on(void)
 
 	while ((place = furthest()) >= 0) {
 		nursery.frozen[place].is_asked = true;
-		if (send_order(nursery.frozen[place].fd)) {
+		if (send_order(nursery.frozen[place].fd, &nursery.order)) {
+			nursery.frozen[place].is_ready = false;
+			nursery.frozen[place].is_likely = true;
+			nursery.frozen[place].last_use = nursery.loads;
 			nursery.asked = place;
+			nursery.resumed_at = nursery.frozen[place].uses;
+			close_theirs(); /* if who has taken the order dies, that is heard */
 			return 0;
 		}
 		drop_frozen(place);
 	}
 	nursery.asked = -1;
+	nursery.resumed_at = 0;
 	return fork_loader();
+}
+
+static int begin(void)
+{
+	int error = open_socket();
+
+	nursery.loader = 0;
+	nursery.asked = -1;
+	nursery.must_restart = false;
+	nursery.is_good_awaited = false;
+	close_watched(&nursery.new_good);
+	nursery.has_ended = false;
+	nursery.status = nursery.exit_code = -1;
+	return error ? error : go_on();
 }
 
 int fr_nursery_start(const struct fr_nursery_order *order)
 {
-	int error = open_sockets();
+	int error;
 
 	nursery.is_loading = true;
-	nursery.loader = 0;
-	nursery.asked = -1;
-	nursery.resumed_at = 0;
-	nursery.exit_code = -1;
 	nursery.reason[0] = '\0';
 	nursery.loads++;
 	for (int i = 0; i < nursery.frozen_len; i++)
 		nursery.frozen[i].is_asked = false;
 	if (!write_order(order))
 		fr_nursery_forget();
-	if (!error)
-		error = go_on();
+	error = begin();
 	if (error)
 		fr_nursery_stop();
 	return error;
+}
+
+bool fr_nursery_respawn(int wid)
+{
+	static struct fr_order order = {.kind = FR_ORDER_RESPAWN, .wids_len = 1};
+	bool is_sent;
+
+	if (nursery.good < 0)
+		return false;
+	order.wids[0] = wid;
+	order.tickets[0] = fr_board_get(&fr_board_slot(wid)->ticket);
+	fr_output_begin(wid);
+	is_sent = send_order(nursery.good, &order);
+	fr_output_forked(wid);
+	return is_sent;
+}
+
+/* The loader's own slot stands for the workers that there are none of. */
+void fr_nursery_rehearse(void)
+{
+	const struct fr_nursery_order order = {.wids = &nursery.setup.wid, .wids_len = 1};
+
+	if (!nursery.setup.may_freeze_on_way || fr_nursery_is_busy())
+		return;
+	fr_nursery_forget();
+	(void)write_order(&order);
+	nursery.order.is_rehearsal = true;
+	nursery.is_loading = true;
+	nursery.reason[0] = '\0';
+	nursery.loads++;
+	fr_output_begin(nursery.setup.wid);
+	if (begin() < 0)
+		fr_nursery_stop();
 }
 
 /* It may not have named itself yet; it is killed as soon as it does, and until its socket closes
@@ -380,34 +592,57 @@ void fr_nursery_stop(void)
 	if (nursery.loader > 0 && nursery.is_loading)
 		(void)kill(nursery.loader, SIGKILL);
 	nursery.is_loading = false;
+	nursery.must_restart = false;
 	nursery.asked = -1;
-	close_watched(&nursery.ours[FR_FD_ICE]);
 	close_theirs();
+}
+
+/* The load went on, or would have, from what is outdated. It ends, with all that it may have said;
+ * whether it has named itself yet or not, its socket closes then. */
+static void end_outdated(void)
+{
+	nursery.must_restart = true;
+	close_theirs();
+	if (nursery.loader > 0)
+		(void)kill(nursery.loader, SIGKILL);
+}
+
+/* From somebody else who is frozen, or from the beginning. New tickets: whatever became of the
+ * other load comes too late. */
+static int restart(void)
+{
+	for (uint32_t i = 0; i < nursery.order.wids_len; i++)
+		fr_board_clear(nursery.order.wids[i]);
+	write_tickets();
+	fr_output_begin(nursery.order.wids[0]);
+	return begin();
 }
 
 /* The one that was asked goes on. */
 static void note_resumed(pid_t pid)
 {
 	note_loader(pid);
-	if (!nursery.is_loading)
+	if (!nursery.is_loading || nursery.must_restart)
 		(void)kill(pid, SIGKILL); /* it was given up meanwhile */
-	if (nursery.asked >= 0) {
-		nursery.frozen[nursery.asked].last_use = nursery.loads;
-		nursery.resumed_at = nursery.frozen[nursery.asked].uses;
-	}
-	nursery.asked = -1;
 }
 
 /* What the loader says, up to the outcome; FR_NURSERY_LOADING: none yet. */
 static enum fr_nursery_state hear_loader(void)
 {
-	struct fr_report report;
-	int heard;
+	struct fr_report report = {0};
+	int heard, fd;
 
-	while ((heard = hear(nursery.ours[FR_FD_TALK], &report)) > 0) {
+	while ((heard = hear(nursery.ours, &report, &fd)) > 0) {
 		switch (report.kind) {
 		case FR_REPORT_LOADER:
 			note_resumed(report.pid);
+			break;
+		case FR_REPORT_FROZEN:
+		case FR_REPORT_MILESTONE:
+			note_frozen(&report, fd);
+			break;
+		case FR_REPORT_GOOD:
+			note_good(fd);
 			break;
 		case FR_REPORT_BORN:
 			return FR_NURSERY_BORN;
@@ -429,63 +664,107 @@ static enum fr_nursery_state hear_loader(void)
 	return heard < 0 ? FR_NURSERY_FAILED : FR_NURSERY_LOADING;
 }
 
-/* They say something only when asked: that they are of no use any more. */
+/*
+ * They say something only when asked: that they are of no use any more, or that they are. One that
+ * was killed while its copy goes on is not missed, because the copy looks for itself then; but
+ * nobody may have taken the order up.
+ */
 static void hear_frozen(void)
 {
 	for (int i = nursery.frozen_len - 1; i >= 0; i--) {
-		bool was_asked = nursery.asked == i;
-		struct fr_report report;
-		int heard = hear(nursery.frozen[i].fd, &report);
+		bool is_awaited = nursery.asked == i && nursery.is_loading;
+		struct fr_report report = {0};
+		int fd;
+		int heard = hear(nursery.frozen[i].fd, &report, &fd);
 
+		if (heard > 0 && report.kind == FR_REPORT_MEMORY) {
+			nursery.frozen[i].own_kib = report.uses;
+			continue;
+		}
+		if (heard > 0 && report.kind == FR_REPORT_CURRENT) {
+			if (nursery.asked == i)
+				nursery.asked = -1;
+			continue;
+		}
 		if (heard == 0)
 			continue;
 		if (heard > 0)
 			keep_reason(&report);
 		drop_frozen(i);
-		if (was_asked && nursery.is_loading && go_on() < 0)
-			close_theirs(); /* then the other end closes, and the load has failed */
+		if (is_awaited && (heard > 0 || nursery.loader <= 0))
+			end_outdated();
 	}
 }
 
-/* The loader may be our child, or a frozen process's; uWSGI's loop may have reaped it before us.
- * Returns whether it has just ended. */
-static bool reap_loader(int *ret_status)
+/* The loader may be our child, or a frozen process's; uWSGI's loop may have reaped it before us. */
+static void reap_loader(void)
 {
 	if (nursery.loader <= 0 ||
-	    (waitpid(nursery.loader, ret_status, WNOHANG) != nursery.loader &&
+	    (waitpid(nursery.loader, &nursery.status, WNOHANG) != nursery.loader &&
 	     kill(nursery.loader, 0) == 0))
-		return false;
+		return;
+	nursery.has_ended = true;
 	nursery.loader = 0;
 	fr_wake_follow_other(FR_WAKE_LOADER, 0);
-	return true;
+}
+
+/* Is there anything still to come? Its status, which tells why it has ended; or whether it went on
+ * from what is outdated, so that its end means nothing. */
+static bool is_more_awaited(void)
+{
+	return nursery.is_loading &&
+	       (nursery.loader > 0 || (nursery.asked >= 0 && !nursery.must_restart));
 }
 
 /* What it said before it ended is still to be heard; then there is nothing more to come. */
-enum fr_nursery_state fr_nursery_step(int *ret_status)
+static enum fr_nursery_state follow_loader(void)
 {
 	enum fr_nursery_state state = FR_NURSERY_LOADING;
-	bool has_ended;
 
-	*ret_status = -1;
-	hear_frozen();
-	hear_ice();
-	has_ended = reap_loader(ret_status);
-	if (nursery.ours[FR_FD_TALK] >= 0)
+	reap_loader();
+	if (nursery.ours >= 0)
 		state = hear_loader();
-	if (state == FR_NURSERY_LOADING && has_ended)
+	if (state == FR_NURSERY_FAILED) {
+		close_watched(&nursery.ours);
+		/* Who took the order has not even named itself: nothing was loaded. */
+		if (nursery.loader <= 0 && !nursery.has_ended && nursery.resumed_at > 0)
+			nursery.must_restart = nursery.is_loading;
+	}
+	if (state == FR_NURSERY_LOADING && (nursery.has_ended || nursery.ours < 0))
 		state = FR_NURSERY_FAILED;
-	if (state == FR_NURSERY_FAILED && nursery.loader > 0 && nursery.is_loading)
-		state = FR_NURSERY_LOADING; /* it is just ending: its status tells why */
-	if (nursery.exit_code >= 0)
-		*ret_status = nursery.exit_code << 8; /* as waitpid(2) has it */
+	return state == FR_NURSERY_FAILED && is_more_awaited() ? FR_NURSERY_LOADING : state;
+}
+
+enum fr_nursery_state fr_nursery_step(int *ret_status)
+{
+	enum fr_nursery_state state;
+
+	hear_frozen();
+	hear_good(&nursery.good);
+	hear_good(&nursery.new_good);
+	state = follow_loader();
+	if (!fr_nursery_is_busy())
+		keep_within_memory();
+	/* As waitpid(2) has it. */
+	*ret_status = nursery.exit_code >= 0 ? nursery.exit_code << 8 : nursery.status;
 	if (!nursery.is_loading) {
 		if (state == FR_NURSERY_FAILED)
-			close_watched(&nursery.ours[FR_FD_TALK]);
+			close_watched(&nursery.ours);
 		return FR_NURSERY_IDLE;
 	}
+	if (state != FR_NURSERY_LOADING && nursery.must_restart)
+		state = restart() < 0 ? FR_NURSERY_FAILED : FR_NURSERY_LOADING;
 	if (state != FR_NURSERY_LOADING) {
 		nursery.is_loading = false;
-		close_watched(&nursery.ours[FR_FD_TALK]);
+		if (state != FR_NURSERY_BORN) /* else there may be more to hear */
+			close_watched(&nursery.ours);
+		prepare_next();
+		if (nursery.order.is_rehearsal) {
+			if (state == FR_NURSERY_BORN)
+				fr_nursery_keep_good();
+			fr_output_forget(nursery.setup.wid);
+			return FR_NURSERY_IDLE;
+		}
 	}
 	return state;
 }

@@ -18,6 +18,12 @@
 
 struct fr_uses_hooks;
 
+struct fr_nursery_limits {
+	int before_edited;  /* how many processes may be frozen before a module that was edited */
+	bool on_the_way;    /* and may any be at other places? */
+	int64_t memory_kib; /* that they have of their own, all together */
+};
+
 /* What is to be loaded. All borrowed for the call. */
 struct fr_nursery_order {
 	const int *wids; /* the slots of the workers; the first one's output pipe is the loader's */
@@ -43,18 +49,24 @@ enum fr_nursery_state {
 const char *fr_nursery_refusal(void);
 
 /*
- * wid: a worker slot that is for the loader alone. snapshots: how many frozen processes there may
- * be. must_be_clean: the user has asked for lazy-apps, so what an application starts or opens while
- * it is loaded must not be shared by its workers. hooks and ctx are borrowed for ever.
+ * wid: a worker slot that is for the loader alone. must_be_clean: the user has asked for lazy-apps,
+ * so what an application starts or opens while it is loaded must not be shared by its workers.
+ * hooks and ctx are borrowed for ever.
  */
-void fr_nursery_open(int wid, int snapshots, bool must_be_clean, const struct fr_uses_hooks *hooks,
-		     void *ctx);
+void fr_nursery_open(int wid, const struct fr_nursery_limits *limits, bool must_be_clean,
+		     const struct fr_uses_hooks *hooks, void *ctx);
 
 /* In the master, when its loop begins. */
 void fr_nursery_enter_loop(void);
 
 /* Starts a loader. 0 or a negative errno. One at a time: stop the one before first. */
 int fr_nursery_start(const struct fr_nursery_order *order);
+
+/*
+ * Loads the application without any worker, so that something is frozen on the way before the first
+ * edit. Nothing comes of it otherwise: not even a failure. fr_nursery_stop ends it.
+ */
+void fr_nursery_rehearse(void);
 
 /* Once in every turn. *ret_status: how a loader that has failed ended, as of waitpid(2), or -1.
  * Never blocks. */
@@ -76,6 +88,19 @@ size_t fr_nursery_resumed_at(void);
 
 /* How many are frozen now. */
 int fr_nursery_frozen(void);
+
+/* What has just been loaded serves from now on: if it can be brought forth again, that is kept. */
+void fr_nursery_keep_good(void);
+
+/* Can it? */
+bool fr_nursery_has_good(void);
+
+/* Brings forth one more worker of it, in this slot, which fr_board_clear has been called for. Says
+ * no more of it: the worker shows on the board. False: that cannot be. */
+bool fr_nursery_respawn(int wid);
+
+/* How much memory, in KiB, they had of their own when they last looked. */
+int64_t fr_nursery_memory(void);
 
 /* Ends all that is frozen: something has changed that nobody can have noted. */
 void fr_nursery_forget(void);

@@ -27,8 +27,8 @@ struct py_method {
 	int flags;
 	const char *doc;
 };
-#define PY_METHOD_NOARGS 4
-#define PY_FILE_INPUT    257
+#define PY_METHOD_O   8
+#define PY_FILE_INPUT 257
 
 static struct {
 	int (*is_initialized)(void);
@@ -49,8 +49,10 @@ static struct {
 					  struct py_object *);
 	struct py_object *(*call)(struct py_object *, const char *, ...);
 	struct py_object *(*from_bool)(long);
+	int (*is_true)(struct py_object *);
 	struct py_object *(*tuple_item)(struct py_object *, ssize_t);
 	long (*as_long)(struct py_object *);
+	struct py_object *(*from_path)(const char *);
 	int (*as_path)(struct py_object *, void *);
 	char *(*bytes)(struct py_object *);
 	void (*decref)(struct py_object *);
@@ -80,8 +82,10 @@ static const struct {
 	{"PyCFunction_NewEx", (void **)&py.new_function},
 	{"PyObject_CallFunction", (void **)&py.call},
 	{"PyBool_FromLong", (void **)&py.from_bool},
+	{"PyObject_IsTrue", (void **)&py.is_true},
 	{"PyTuple_GetItem", (void **)&py.tuple_item},
 	{"PyLong_AsLong", (void **)&py.as_long},
+	{"PyUnicode_DecodeFSDefault", (void **)&py.from_path},
 	{"PyUnicode_FSConverter", (void **)&py.as_path},
 	{"PyBytes_AsString", (void **)&py.bytes},
 	{"Py_DecRef", (void **)&py.decref},
@@ -91,7 +95,8 @@ static const struct {
 };
 
 static struct fr_uses *noted;
-static int (*freeze_now)(void);
+static const char *(*freeze_now)(bool is_wanted);
+static bool (*is_path_watched)(const char *path);
 static struct py_object *stop_agent; /* owned; NULL: it is not waiting */
 
 bool fr_python_is_there(void)
@@ -141,12 +146,54 @@ static bool is_for_reading(struct py_object *flags)
 	return (value & O_ACCMODE) != O_WRONLY;
 }
 
-/* What it reads, Python does not hear of; and a library in C may read anything. */
-static bool is_another_program(const char *event)
+/*
+ * These say something about the machine, and nothing about what is in a watched folder. Libraries
+ * ask them while they are imported: pandas by platform.processor(), GeoDjango by
+ * ctypes.util.find_library().
+ */
+static bool is_about_the_machine(const char *program)
 {
-	return strcmp(event, "subprocess.Popen") == 0 || strcmp(event, "os.system") == 0 ||
-	       strcmp(event, "os.posix_spawn") == 0 || strcmp(event, "os.spawn") == 0 ||
-	       strcmp(event, "os.fork") == 0 || strcmp(event, "ctypes.dlopen") == 0;
+	static const char *const known[] = {"uname",   "ldconfig", "gcc",      "cc",         "ld",
+					    "objdump", "getconf",  "hostname", "lsb_release"};
+	const char *name = strrchr(program, '/');
+
+	name = name ? name + 1 : program;
+	for (size_t i = 0; i < sizeof(known) / sizeof(*known); i++) {
+		if (strcmp(name, known[i]) == 0)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * What another program reads, Python does not hear of; and a function in C may read anything. That
+ * a library is opened does not tell that one of its functions will be called: `import ctypes` alone
+ * opens the interpreter itself.
+ */
+static bool reads_unseen(const char *event, struct py_object *args)
+{
+	static const char *const events[] = {"os.system",
+					     "os.spawn",
+					     "os.fork",
+					     "os.forkpty",
+					     "os.exec",
+					     "ctypes.dlsym",
+					     "ctypes.dlsym/handle",
+					     "ctypes.call_function"};
+	struct py_object *program;
+	bool is_harmless;
+
+	for (size_t i = 0; i < sizeof(events) / sizeof(*events); i++) {
+		if (strcmp(event, events[i]) == 0)
+			return true;
+	}
+	if (strcmp(event, "subprocess.Popen") != 0 && strcmp(event, "os.posix_spawn") != 0)
+		return false;
+	program = path_of(py.tuple_item(args, 0));
+	is_harmless = program && is_about_the_machine(py.bytes(program));
+	if (program)
+		py.decref(program);
+	return !is_harmless;
 }
 
 /* Audit events, https://docs.python.org/3/library/audit_events.html: open(path, mode, flags),
@@ -157,7 +204,7 @@ static int audit(const char *event, struct py_object *args, void *ctx)
 	struct py_object *path;
 
 	(void)ctx;
-	if (noted && is_another_program(event))
+	if (noted && reads_unseen(event, args))
 		fr_uses_spoil(noted);
 	if (!noted ||
 	    (!is_open && strcmp(event, "os.listdir") != 0 && strcmp(event, "os.scandir") != 0))
@@ -199,41 +246,63 @@ bool fr_python_note_uses(struct fr_uses *uses)
 
 /* ---- the agent ---- */
 
-static struct py_object *freeze_function(struct py_object *self, struct py_object *args)
+static struct py_object *freeze_function(struct py_object *self, struct py_object *is_wanted)
 {
+	const char *wanted = freeze_now(py.is_true(is_wanted) != 0);
+
 	(void)self;
-	(void)args;
-	return py.from_bool(freeze_now());
+	return wanted ? py.from_path(wanted) : py.from_bool(0);
 }
 
-static struct py_method freeze_method = {"freeze", freeze_function, PY_METHOD_NOARGS, NULL};
+static struct py_object *watched_function(struct py_object *self, struct py_object *path)
+{
+	struct py_object *bytes = path_of(path);
+	bool is_watched = bytes && is_path_watched(py.bytes(bytes));
+
+	(void)self;
+	if (bytes)
+		py.decref(bytes);
+	return py.from_bool(is_watched);
+}
+
+static struct py_method freeze_method = {"freeze", freeze_function, PY_METHOD_O, NULL};
+static struct py_method watched_method = {"is_watched", watched_function, PY_METHOD_O, NULL};
+
+static void drop(struct py_object *object)
+{
+	if (object)
+		py.decref(object);
+}
 
 static struct py_object *start_agent(const char *wanted)
 {
-	struct py_object *names = py.dict_new(), *function, *result = NULL;
+	struct py_object *names = py.dict_new(), *freeze, *is_watched, *path, *result = NULL;
 
 	if (!names)
 		return NULL;
 	py.dict_set(names, "__builtins__", py.get_builtins());
-	function = py.new_function(&freeze_method, NULL, NULL);
+	freeze = py.new_function(&freeze_method, NULL, NULL);
+	is_watched = py.new_function(&watched_method, NULL, NULL);
+	path = py.from_path(wanted);
 	result = py.run(fr_agent_source, PY_FILE_INPUT, names, names);
-	if (result && function) {
+	if (result && freeze && is_watched && path) {
 		py.decref(result);
-		result = py.call(py.dict_get(names, "start"), "sO", wanted, function);
+		result = py.call(py.dict_get(names, "start"), "OOO", path, is_watched, freeze);
 	}
-	if (function)
-		py.decref(function);
+	drop(freeze);
+	drop(is_watched);
+	drop(path);
 	py.decref(names);
 	return result;
 }
 
-bool fr_python_freeze_before(const char *wanted, int (*freeze)(void))
+bool fr_python_freeze(const char *wanted, bool (*is_watched)(const char *path),
+		      const char *(*freeze)(bool is_wanted))
 {
 	int state = py.gil_ensure();
 
 	freeze_now = freeze;
-	if (stop_agent)
-		py.decref(stop_agent);
+	is_path_watched = is_watched;
 	stop_agent = start_agent(wanted);
 	if (!stop_agent)
 		py.print_error();

@@ -24,11 +24,14 @@ void fr_python_after_fork(void);
 bool fr_python_note_uses(struct fr_uses *uses);
 
 /*
- * Calls freeze, with Python's lock held, just before the module in the file `wanted` (absolute) is
- * imported for the first time. freeze returns 1 in a process that has waited, and 0 in the one that
- * goes on at once. Returns false where that could not be arranged.
+ * Calls freeze, with Python's lock held, just before the module in the file `wanted` (absolute; "":
+ * none) is imported for the first time; and, while the load began at the beginning, now and then
+ * before another one that is_watched, so that not much is left to load after the last of these.
+ * freeze returns NULL in the process that goes on at once, and the new `wanted` in one that has
+ * waited. Returns false where that could not be arranged.
  */
-bool fr_python_freeze_before(const char *wanted, int (*freeze)(void));
+bool fr_python_freeze(const char *wanted, bool (*is_watched)(const char *path),
+		      const char *(*freeze)(bool is_wanted));
 
 /* The application has been loaded: there is nothing to freeze before any more. */
 void fr_python_end_load(void);

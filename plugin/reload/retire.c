@@ -6,6 +6,7 @@
 #include "reload/board.h"
 #include "reload/nursery.h"
 #include "reload/retire.h"
+#include "reload/returning.h"
 #include "reload/roster.h"
 
 extern struct uwsgi_server uwsgi;
@@ -103,11 +104,15 @@ int fr_retire_reap(int64_t now_ms, int *ret_status)
 		enum fr_roster_state state = fr_roster.slots[wid].state;
 
 		if (state == FR_ROSTER_FREE || state == FR_ROSTER_SERVING ||
-		    state == FR_ROSTER_RESERVED || !has_ended(wid, now_ms, &status))
+		    state == FR_ROSTER_RESERVED ||
+		    (state == FR_ROSTER_RETURNING && uwsgi.workers[wid].pid <= 0) ||
+		    !has_ended(wid, now_ms, &status))
 			continue;
 		uwsgi.workers[wid].cursed_at = 0;
 		uwsgi.workers[wid].no_mercy_at = 0;
 		fr_roster.slots[wid].state = FR_ROSTER_FREE;
+		if (state == FR_ROSTER_RETURNING)
+			fr_returning_note_lost(now_ms);
 		if (state == FR_ROSTER_LOADING) {
 			died_wid = wid;
 			*ret_status = status;

@@ -5,6 +5,8 @@
  *	free -> loading -> (all loaded) -> serving -> leaving -> free
  *	           |-> doomed -> free                    |-> doomed -> free
  *
+ *	free -> returning -> serving
+ *
  * Who is moved where, and when, is for candidates, switch, retire and serving to say; here is only
  * the table.
  */
@@ -20,6 +22,7 @@
 enum fr_roster_state {
 	FR_ROSTER_FREE,
 	FR_ROSTER_LOADING,
+	FR_ROSTER_RETURNING, /* takes the place of one that has died, with the code that serves */
 	FR_ROSTER_SERVING,
 	FR_ROSTER_LEAVING,
 	FR_ROSTER_DOOMED,
@@ -28,7 +31,7 @@ enum fr_roster_state {
 
 struct fr_roster_slot {
 	enum fr_roster_state state;
-	int64_t until_ms; /* LEAVING: then it is killed; LOADING: then it has failed */
+	int64_t until_ms; /* LEAVING: then it is killed; LOADING, RETURNING: then it has failed */
 	bool is_unborn;   /* the nursery has still to fork it */
 };
 

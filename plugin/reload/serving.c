@@ -4,6 +4,7 @@
 #include <uwsgi.h>
 
 #include "reload/board.h"
+#include "reload/returning.h"
 #include "reload/roster.h"
 #include "reload/serving.h"
 
@@ -20,10 +21,10 @@ static bool is_of_use(int wid)
 
 /*
  * uWSGI respawns a worker that has crashed or had its time, and that one loads what is on the disk.
- * If that is broken, it is left out: the others serve the last good code. If there are no others,
- * it serves what it has.
+ * If that is broken, another one takes its place, of the last good code. Where that is not to be
+ * had it is left out: the others serve. If there are no others, it serves what it has.
  */
-static void look_at_respawned(void)
+static void look_at_respawned(int64_t now_ms)
 {
 	bool is_served = false;
 
@@ -31,20 +32,29 @@ static void look_at_respawned(void)
 		is_served |= is_of_use(wid);
 	for (int wid = 1; wid <= uwsgi.numproc; wid++) {
 		const struct fr_board_slot *slot = fr_board_slot(wid);
+		int other_wid;
 
 		if (fr_roster.slots[wid].state != FR_ROSTER_SERVING ||
 		    uwsgi.workers[wid].pid <= 0 || !fr_board_get(&slot->is_loaded) ||
 		    fr_board_get(&slot->apps) >= fr_roster.apps ||
 		    !fr_board_get(&slot->must_hold) || fr_board_get(&slot->may_go))
 			continue;
-		if (!is_served) {
+		other_wid = fr_returning_begin(now_ms);
+		if (!other_wid && !is_served) {
 			fr_board_go(wid);
 			continue;
 		}
-		uwsgi_log_verbose(
-			"[fastreload] worker %d was respawned, but the code on the disk does "
-			"not load: it is left out until the next good save\n",
-			wid);
+		if (other_wid)
+			uwsgi_log_verbose(
+				"[fastreload] worker %d was respawned, but the code on the "
+				"disk does not load: worker %d takes its place, with the last "
+				"good code\n",
+				wid, other_wid);
+		else
+			uwsgi_log_verbose("[fastreload] worker %d was respawned, but the code on "
+					  "the disk does "
+					  "not load: it is left out until the next good save\n",
+					  wid);
 		uwsgi.workers[wid].cheaped = 1;
 		fr_roster_doom(wid);
 	}
@@ -61,10 +71,10 @@ static void learn_apps(void)
 	fr_board_want_apps(fr_roster.apps);
 }
 
-void fr_serving_step(void)
+void fr_serving_step(int64_t now_ms)
 {
 	learn_apps();
-	look_at_respawned();
+	look_at_respawned(now_ms);
 }
 
 bool fr_serving_restart_loading(void)

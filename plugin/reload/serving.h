@@ -8,10 +8,11 @@
 #define FR_SERVING_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 /* Once in every turn: notes what the first generation has loaded, and sees to those that uWSGI has
  * respawned with code that does not load. */
-void fr_serving_step(void);
+void fr_serving_step(int64_t now_ms);
 
 /*
  * Workers of the serving generation that are still loading may have read the old files already, and

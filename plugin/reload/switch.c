@@ -4,8 +4,10 @@
 #include <uwsgi.h>
 
 #include "reload/board.h"
+#include "reload/nursery.h"
 #include "reload/output.h"
 #include "reload/retire.h"
+#include "reload/returning.h"
 #include "reload/roster.h"
 #include "reload/switch.h"
 
@@ -38,6 +40,8 @@ void fr_switch_begin(int64_t now_ms)
 			is_shown = true;
 		}
 	}
+	fr_returning_abandon();
+	fr_nursery_keep_good();
 	is_under_way = true;
 }
 
@@ -50,6 +54,7 @@ bool fr_switch_step(void)
 			fr_board_go(wid);
 	}
 	is_under_way = false;
+	fr_returning_note(false);
 	return true;
 }
 

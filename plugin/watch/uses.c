@@ -23,6 +23,7 @@ struct use {
 	ino_t ino;
 	off_t size;
 	struct timespec mtime, ctime;
+	bool is_watched;
 	bool is_absent;   /* it was not there */
 	bool is_listing;  /* a watched folder: its entries count, not its times */
 	uint64_t entries; /* a hash of their names, in any order */
@@ -212,8 +213,8 @@ void fr_uses_note(struct fr_uses *uses, const char *path)
 	use->is_absent = is_absent;
 	if (!is_absent)
 		stamp(use, &st);
-	use->is_listing =
-		!is_absent && S_ISDIR(st.st_mode) && uses->hooks->is_watched(uses->ctx, full);
+	use->is_watched = uses->hooks->is_watched(uses->ctx, full);
+	use->is_listing = !is_absent && S_ISDIR(st.st_mode) && use->is_watched;
 	if (!use->path || (use->is_listing && !hash_entries(uses, full, &use->entries))) {
 		free(use->path);
 		uses->is_incomplete = true;
@@ -243,13 +244,16 @@ static bool is_current(const struct fr_uses *uses, const struct use *use)
 }
 
 /* The latest first: that is where people edit. */
-bool fr_uses_are_current(const struct fr_uses *uses, const char **ret_path)
+bool fr_uses_are_current(const struct fr_uses *uses, enum fr_uses_part part, size_t len,
+			 const char **ret_path)
 {
-	for (size_t i = uses->len; i > 0; i--) {
-		if (is_current(uses, &uses->items[i - 1]))
+	for (size_t i = len < uses->len ? len : uses->len; i > 0; i--) {
+		const struct use *use = &uses->items[i - 1];
+
+		if ((part == FR_USES_WATCHED && !use->is_watched) || is_current(uses, use))
 			continue;
 		if (ret_path)
-			*ret_path = uses->items[i - 1].path;
+			*ret_path = use->path;
 		return false;
 	}
 	return !uses->is_incomplete;

@@ -14,8 +14,8 @@
 struct fr_uses;
 
 struct fr_uses_hooks {
-	/* Is the folder at path (absolute) in a watched one? Then its entries are compared,
-	 * elsewhere its times. */
+	/* Is path (absolute) in a watched folder? Of a folder that is, the entries are compared,
+	 * of another its times. */
 	bool (*is_watched)(void *ctx, const char *path);
 	/* Is the entry at path (absolute, in a watched folder) one that comes and goes without
 	 * meaning: an editor's, a cache? */
@@ -44,11 +44,17 @@ bool fr_uses_is_complete(const struct fr_uses *uses);
 /* Has it been used? path must be absolute. */
 bool fr_uses_has(const struct fr_uses *uses, const char *path);
 
+enum fr_uses_part {
+	FR_USES_ALL,
+	FR_USES_WATCHED, /* only what lies in a watched folder, which is seldom much */
+};
+
 /*
- * Does everything that was used still look the same? *ret_path (may be NULL) names the first that
- * does not; borrowed. Never true after something could not be noted.
+ * Do the first len that were used, or this part of them, still look the same? *ret_path (may be
+ * NULL) names one that does not; borrowed. Never true after something could not be noted.
  */
-bool fr_uses_are_current(const struct fr_uses *uses, const char **ret_path);
+bool fr_uses_are_current(const struct fr_uses *uses, enum fr_uses_part part, size_t len,
+			 const char **ret_path);
 
 /* How many there are. */
 size_t fr_uses_len(const struct fr_uses *uses);

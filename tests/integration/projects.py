@@ -149,6 +149,8 @@ IMPORT_BLOCKS = (
     "    importlib.reload(_m_{i})\nAGAIN_{i} = getattr(_m_{i}, 'VALUE', 'unset'), {n}",
     "import importlib.util\nFOUND_{i} = importlib.util.find_spec('{m}') is not None, {n}",
 )
+# Takes long enough for something to be frozen on the way.
+SLOW_BLOCK = "import time as _time\n_end = _time.process_time() + 0.06\nwhile _time.process_time() < _end:\n    pass\ndel _time, _end\nSLOW_{i} = {n}"
 DISK_BLOCKS = (
     "import os\nLISTED_{i} = sorted(os.listdir('data')), {n}",
     "import os\nSCANNED_{i} = sorted(entry.name for entry in os.scandir('data')), {n}",
@@ -275,6 +277,8 @@ class Project:
             importer.blocks.append(self.block(rng.choice(IMPORT_BLOCKS), m=module.name))
             for _ in range(rng.randrange(1, 4)):
                 module.blocks.append(self.random_block(place))
+        for module in rng.sample(self.modules, rng.randrange(0, 4)):
+            module.blocks.append(self.block(SLOW_BLOCK))
         self.entry.blocks.append(self.block("ENTRY = {n}"))
         for name in COUNTED_DATA + UNCOUNTED_DATA:
             self.data[name] = f"{name} {self.number()}\n"
@@ -551,6 +555,120 @@ class Project:
         if self.lib in path.parents:
             return f"lib:{path.relative_to(self.lib)}"
         return str(path.relative_to(self.app))
+
+
+# Answers what edits of a Django project change, in the modules and in what Django makes of them.
+DJANGO_VIEW = """
+
+def everything(request):
+    import json
+    from django.apps import apps
+    from django.conf import settings
+    from django.db.migrations.loader import MigrationLoader
+    from django.template import Context, Template
+    from django.urls import get_resolver
+
+    here = str(settings.BASE_DIR)
+    migrations = MigrationLoader(None).disk_migrations
+    rendered = Template("{% load shop_format %}{{ 3|stars }}{{ 7|money }}").render(Context())
+    modules = {n: m for n, m in list(sys.modules.items()) if (getattr(m, "__file__", None) or "").startswith(here)}
+    answer = {
+        "extra": {n: m.EXTRA for n, m in modules.items() if hasattr(m, "EXTRA")},
+        "modules": sorted(modules),
+        "migrations": sorted(map(str, migrations)),
+        "models": sorted(f"{m._meta.label}: {[f.name for f in m._meta.get_fields()]}" for m in apps.get_models()),
+        "apps": settings.INSTALLED_APPS,
+        "rendered": rendered,
+        "libraries": sorted(Template("").engine.libraries),
+        "addresses": len(list(get_resolver().reverse_dict)),
+    }
+    return HttpResponse(json.dumps(answer, sort_keys=True), content_type="application/json")
+"""
+DJANGO_EDITED = (
+    *("shop/settings.py", "shop/urls.py", "shop/wsgi.py", "catalog/models.py", "catalog/admin.py", "catalog/forms.py", "catalog/views.py", "catalog/urls.py"),
+    *("catalog/apps.py", "catalog/templatetags/shop_format.py", "catalog/migrations/0001_initial.py", "pages/views.py", "pages/views.py", "pages/urls.py"),
+    *("accounts/signals.py", "accounts/models.py", "orders/context_processors.py", "orders/views.py", "orders/basket.py", "catalog/__init__.py"),
+)
+
+
+class DjangoProject:
+    """The example project, and random edits of it."""
+
+    def __init__(self, rng: random.Random, app: Path) -> None:
+        self.rng = rng
+        self.app = app
+        self.serial = 0
+        shutil.copytree(Path(__file__).resolve().parents[1] / "project", app, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__", "*.sqlite3"))
+        self._append("pages/views.py", DJANGO_VIEW)
+        urls = app / "pages/urls.py"
+        urls.write_text(urls.read_text().replace("urlpatterns = [", 'urlpatterns = [\n    path("everything/", views.everything),'))
+
+    def _append(self, path: str, text: str) -> None:
+        with (self.app / path).open("a") as stream:
+            stream.write(text)
+
+    def apply(self, step: Step) -> None:
+        """Does it."""
+        for write in step.writes:
+            if write.text is None:
+                (self.app / write.path).unlink()
+            else:
+                editors.save(self.app / write.path, write.text, write.how)
+
+    def fresh(self) -> Fresh:
+        """Starts a new Python, which knows no bytecode of the project, and asks it."""
+        cache = self.app.parent / "fresh-cache"
+        shutil.rmtree(cache / str(self.app).lstrip("/"), ignore_errors=True)
+        program = "import sys; sys.path[0] = '.'; import shop.wsgi; from django.test import Client; r = Client(HTTP_HOST='localhost').get('/everything/'); sys.stdout.write(r.content.decode()); sys.exit(r.status_code != 200)"
+        env = {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8", "PYTHONPYCACHEPREFIX": str(cache)}
+        done = subprocess.run([PYTHON, "-c", program], cwd=self.app, env=env, capture_output=True, text=True, timeout=60)
+        return Fresh(done.stdout if done.returncode == 0 else None, done.stderr[-2000:])
+
+    def step(self) -> Step:
+        """Returns a random edit that has to lead to a reload, and leaves a project that loads."""
+        self.serial += 1
+        kinds = ((60, self._extra), (8, self._model), (6, self._tags), (8, self._migration), (6, self._library), (6, self._installed), (6, self._two))
+        return self.rng.choices([make for _, make in kinds], [weight for weight, _ in kinds])[0]()
+
+    def _write(self, path: str, text: str) -> Write:
+        return Write(path, text, self.rng.choice(("inplace", "atomic", "vim")))
+
+    def _edit(self, path: str) -> Write:
+        lines = [line for line in (self.app / path).read_text().splitlines() if not line.startswith("EXTRA = ")]
+        return self._write(path, "\n".join([*lines, f"EXTRA = {self.serial}", ""]))
+
+    def _extra(self) -> Step:
+        return Step("a module", [self._edit(self.rng.choice(DJANGO_EDITED))])
+
+    def _two(self) -> Step:
+        return Step("two modules", [self._edit(path) for path in self.rng.sample(sorted(set(DJANGO_EDITED)), 2)])
+
+    def _model(self) -> Step:
+        lines = (self.app / "catalog/models.py").read_text().split("\n\nclass Extra")[0]
+        return Step("a model", [self._write("catalog/models.py", f"{lines}\n\nclass Extra{self.serial}(models.Model):\n    value_{self.serial} = models.IntegerField()\n")])
+
+    def _tags(self) -> Step:
+        text = (self.app / "catalog/templatetags/shop_format.py").read_text()
+        old = text.split("def money(amount):\n    return \"")[1].split(" ")[0]
+        return Step("a template tag", [self._write("catalog/templatetags/shop_format.py", text.replace(old + " ", f"€{self.serial} ", 1))])
+
+    def _toggle(self, what: str, path: str, text: str) -> Step:
+        if (self.app / path).exists():
+            return Step(f"{what} goes", [Write(path, None)])
+        return Step(f"{what} comes", [self._write(path, text)])
+
+    def _migration(self) -> Step:
+        text = "from django.db import migrations\n\n\nclass Migration(migrations.Migration):\n    dependencies = [('catalog', '0001_initial')]\n    operations = []\n"
+        return self._toggle("a migration", "catalog/migrations/0002_extra.py", text)
+
+    def _library(self) -> Step:
+        return self._toggle("a library of template tags", "orders/templatetags/extra_tags.py" if (self.app / "orders/templatetags").is_dir() else "catalog/templatetags/extra_tags.py", "from django import template\n\nregister = template.Library()\n")
+
+    def _installed(self) -> Step:
+        text = (self.app / "shop/settings.py").read_text()
+        line = '    "django.contrib.humanize",\n'
+        changed = text.replace(line, "") if line in text else text.replace('    "django.contrib.messages",\n', line + '    "django.contrib.messages",\n', 1)
+        return Step("the applications in the settings", [self._write("shop/settings.py", changed)])
 
 
 def sources_below(folder: Path) -> list[Path]:

@@ -73,6 +73,36 @@ REFUSALS = {
         ("fastreload-action", "touch:"),
         r"touch:[A-Z</a-z]+",
     ),
+    "an unknown strategy": (
+        dict(fastreload=["strategy = fast"]),
+        ("fastreload-strategy", "fast"),
+        r"auto.*full.*workers.*swap.*warm.*checkpoint",
+    ),
+    "a strategy against the action": (
+        dict(fastreload=["strategy = checkpoint", "action = reload"]),
+        ("fastreload-strategy", "checkpoint", "fastreload-action"),
+        r"contradicts.*swap",
+    ),
+    "a strategy without its snapshots": (
+        dict(fastreload=["strategy = checkpoint", "snapshots = 0"]),
+        ("fastreload-strategy", "checkpoint"),
+        r"fastreload-snapshots",
+    ),
+    "a strategy that is not possible here": (
+        dict(fastreload=["strategy = warm"], ini=["cheaper = 1"]),
+        ("fastreload-strategy", "warm"),
+        r"cheaper.*auto",
+    ),
+    "a strategy without lazy-apps": (
+        dict(fastreload=["strategy = workers"]),
+        ("fastreload-strategy", "workers"),
+        r"lazy-apps",
+    ),
+    "an amount of memory with a unit": (
+        dict(fastreload=["memory = 64M"]),
+        ("fastreload-memory", "64M"),
+        r"MiB",
+    ),
     "workers without lazy-apps": (
         dict(fastreload=["action = workers"]),
         ("fastreload-action", "workers"),
@@ -119,7 +149,7 @@ REFUSALS = {
 @pytest.mark.parametrize("what", REFUSALS)
 def test_this_is_refused_in_one_line_that_says_what_would_be_right(what: str) -> None:
     given, named, right = REFUSALS[what]
-    line = refused(options(*given.get("fastreload", ()), watch=given.get("watch", (".",))))
+    line = refused(options(*given.get("fastreload", ()), watch=given.get("watch", (".",)), ini=given.get("ini", ())))
     for name in named:
         assert name in line, line
     assert re.search(right, line), line

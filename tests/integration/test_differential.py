@@ -20,6 +20,7 @@ from harness import Instance
 EDITS = int(os.environ.get("FR_DIFF_EDITS", "200"))
 SEED = int(os.environ.get("FR_DIFF_SEED", str(random.randrange(1 << 30))))
 GAPS = os.environ.get("FR_DIFF_GAPS", "0") == "1"
+DJANGO_EDITS = max(5, EDITS // 10)
 PER_PROJECT = min(EDITS, 50 if EDITS <= 1000 else 200)
 PROJECTS = (
     [int(os.environ["FR_DIFF_PROJECT"])]
@@ -30,7 +31,7 @@ PROJECTS = (
 DONE = re.compile(r"\[fastreload\] reloaded in (\d+) ms.*\((?:.*, )?(from behind|from the beginning)")
 FAILED = re.compile(r"\[fastreload\] not reloaded: ")
 BEHIND = re.compile(r"\[fastreload\] reloaded in .*from behind the first \d+ files")
-DEADLINE_S = 8.0
+DEADLINE_S = 12.0
 
 totals = {"edits": 0, "reloads": 0, "behind": 0, "broken": 0}
 
@@ -64,8 +65,9 @@ def new_project(rng: random.Random, app: Instance) -> projects.Project:
 class Comparison:
     """One project in one instance."""
 
-    def __init__(self, app: Instance, project: projects.Project) -> None:
+    def __init__(self, app: Instance, project: projects.Project | projects.DjangoProject, path: str = "/") -> None:
         self.app = app
+        self.path = path
         self.project = project
         self.good = ""
         self.history: list[str] = []
@@ -93,7 +95,7 @@ class Comparison:
         served = None
         while time.monotonic() < end:
             if self.outcomes() > before and self.is_last_outcome(fresh.text is None):
-                response = self.app.try_get()
+                response = self.app.try_get(self.path)
                 served = response.text if response else "no answer"
                 if served == self.good:
                     return
@@ -144,6 +146,25 @@ def run_project(number: int, edits: int) -> None:
             mend = project.remember()
             if not comparison.do(project.step()):
                 assert comparison.do(mend()), comparison.explain("mended", project.fresh(), None)
+        totals["reloads"] += app.log.count(DONE)
+        totals["behind"] += app.log.count(BEHIND)
+
+
+@pytest.mark.slow
+def test_reloads_of_a_django_project_answer_what_a_fresh_start_answers() -> None:
+    print(f"FR_DIFF_SEED={SEED} FR_DIFF_EDITS={EDITS}")
+    rng = random.Random(SEED)
+    application = ("plugin = python3", "module = shop.wsgi:application")
+    app = Instance({}, application=application, workers=rng.choice((1, 2, 4)), ready=False)
+    project = projects.DjangoProject(rng, app.app)
+    with app:
+        app.wait(lambda: app.try_get("/everything/") is not None, 30, "it answers")
+        app.wait_quiet(0.1)
+        comparison = Comparison(app, project, "/everything/")
+        comparison.good = project.fresh().text or ""
+        assert app.get("/everything/").text == comparison.good, comparison.explain("at the start", project.fresh(), app.get("/everything/").text)
+        for _ in range(DJANGO_EDITS):
+            assert comparison.do(project.step()), comparison.explain("a broken edit was drawn", project.fresh(), None)
         totals["reloads"] += app.log.count(DONE)
         totals["behind"] += app.log.count(BEHIND)
 

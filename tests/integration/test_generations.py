@@ -389,19 +389,25 @@ def test_many_swaps_leave_nothing_behind() -> None:
             swap_to(app, number)
         app.wait_quiet(1.0)
         wait_whole(app, 2)
-        before = (app.fd_count(), sorted(open_files(app.master_pid)), pss_kb(app.master_pid))
+        before = (app.fd_count(), kinds_of_files(app), pss_kb(app.master_pid))
         known = rpc_and_signals(port)
         for number in range(11, 11 + SWAPS):
             swap_to(app, number)
         wait_whole(app, 2)
         app.wait(lambda: not zombies_of(app.master_pid), 3, "no zombies")
         app.wait(lambda: app.fd_count() <= before[0], 5, f"no more descriptors than {before[0]}")
-        assert sorted(open_files(app.master_pid)) == before[1]
+        assert kinds_of_files(app) == before[1]
+        app.wait_quiet(1.0)  # What others share with the master is not counted in full.
         grown = pss_kb(app.master_pid) - before[2]
         assert grown < 300 + SWAPS // 4, f"the master has grown by {grown} kB in {SWAPS} swaps"
         assert rpc_and_signals(port) == known
         assert not app.log.count(RESPAWN_GUARD)
         assert app.process.poll() is None
+
+
+def kinds_of_files(app: Instance) -> list[str]:
+    """Returns what the master has open; the socket that leads to the last good code is another one each time."""
+    return sorted(re.sub(r"^(socket|pipe):.*", r"\1", file) for file in open_files(app.master_pid))
 
 
 def rpc_and_signals(port: int) -> dict[str, object]:

@@ -206,6 +206,81 @@ START_TEST(test_folder_that_cannot_be_read_is_refused_with_the_user)
 }
 END_TEST
 
+START_TEST(test_strategy_is_one_of_the_list)
+{
+	static const char *const bad[] = {"", "Swap", "swap ", "none", "checkpoints"};
+	enum fr_pin pin = FR_PINS;
+
+	for (int i = 0; i < FR_PINS; i++) {
+		ck_assert_int_eq(fr_config_parse_strategy(fr_pin_name((enum fr_pin)i), &pin, error,
+							  sizeof(error)),
+				 0);
+		ck_assert_int_eq((int)pin, i);
+	}
+	for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++) {
+		pin = FR_PIN_WARM;
+		ck_assert_int_eq(fr_config_parse_strategy(bad[i], &pin, error, sizeof(error)),
+				 -EINVAL);
+		ck_assert_int_eq((int)pin, (int)FR_PIN_WARM);
+		ck_assert_ptr_nonnull(strstr(error, "checkpoint"));
+	}
+}
+END_TEST
+
+START_TEST(test_strategy_says_how_the_action_is_done)
+{
+	static const struct {
+		enum fr_pin pin;
+		enum fr_action action, expected;
+		int snapshots;
+		const char *error; /* part of it; NULL: there is none */
+	} cases[] = {
+		{FR_PIN_AUTO, FR_ACTION_CHAIN, FR_ACTION_CHAIN, 0, NULL},
+		{FR_PIN_FULL, FR_ACTION_AUTO, FR_ACTION_RELOAD, 3, NULL},
+		{FR_PIN_FULL, FR_ACTION_RELOAD, FR_ACTION_RELOAD, 3, NULL},
+		{FR_PIN_FULL, FR_ACTION_SWAP, FR_ACTION_SWAP, 3, "--fastreload-action = swap"},
+		{FR_PIN_WORKERS, FR_ACTION_AUTO, FR_ACTION_WORKERS, 0, NULL},
+		{FR_PIN_WORKERS, FR_ACTION_CHAIN, FR_ACTION_CHAIN, 3, "make the action workers"},
+		{FR_PIN_SWAP, FR_ACTION_AUTO, FR_ACTION_SWAP, 0, NULL},
+		{FR_PIN_WARM, FR_ACTION_SWAP, FR_ACTION_SWAP, 1, NULL},
+		{FR_PIN_WARM, FR_ACTION_AUTO, FR_ACTION_AUTO, 0, "--fastreload-snapshots = 0"},
+		{FR_PIN_CHECKPOINT, FR_ACTION_AUTO, FR_ACTION_SWAP, 16, NULL},
+		{FR_PIN_CHECKPOINT, FR_ACTION_SWAP, FR_ACTION_SWAP, 0,
+		 "--fastreload-snapshots = 0"},
+		{FR_PIN_CHECKPOINT, FR_ACTION_TOUCH, FR_ACTION_TOUCH, 3, "make the action swap"},
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		enum fr_action action = cases[i].action;
+		int ret = fr_config_pin(cases[i].pin, cases[i].snapshots, &action, error,
+					sizeof(error));
+
+		ck_assert_int_eq(ret, cases[i].error ? -EINVAL : 0);
+		ck_assert_int_eq((int)action, (int)cases[i].expected);
+		ck_assert_msg(!cases[i].error || strstr(error, cases[i].error), "%s", error);
+	}
+}
+END_TEST
+
+START_TEST(test_memory_is_whole_mebibytes_within_bounds)
+{
+	static const char *const bad[] = {"",    "0",    "-1", "65537",
+					  "1.5", "256M", " 1", "99999999999999999999"};
+	int64_t kib = 7;
+
+	ck_assert_int_eq(fr_config_parse_memory("1", &kib, error, sizeof(error)), 0);
+	ck_assert_int_eq(kib, 1024);
+	ck_assert_int_eq(fr_config_parse_memory("65536", &kib, error, sizeof(error)), 0);
+	ck_assert_int_eq(kib, 65536 * 1024);
+	for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++) {
+		kib = 7;
+		ck_assert_int_eq(fr_config_parse_memory(bad[i], &kib, error, sizeof(error)),
+				 -EINVAL);
+		ck_assert_int_eq(kib, 7);
+	}
+}
+END_TEST
+
 START_TEST(test_seconds_and_snapshots_are_whole_numbers_within_bounds)
 {
 	static const char *const bad[] = {
@@ -246,6 +321,9 @@ Suite *fr_check_config_suite(void)
 	tcase_add_test(tcase, test_bad_action_is_refused_with_a_sentence);
 	tcase_add_test(tcase, test_settle_takes_whole_milliseconds);
 	tcase_add_test(tcase, test_bad_settle_is_refused_with_a_sentence);
+	tcase_add_test(tcase, test_strategy_is_one_of_the_list);
+	tcase_add_test(tcase, test_strategy_says_how_the_action_is_done);
+	tcase_add_test(tcase, test_memory_is_whole_mebibytes_within_bounds);
 	tcase_add_test(tcase, test_seconds_and_snapshots_are_whole_numbers_within_bounds);
 	tcase_add_test(tcase, test_sentence_is_cut_to_the_room_there_is);
 	tcase_add_test(tcase, test_folder_is_resolved);

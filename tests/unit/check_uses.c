@@ -70,7 +70,7 @@ static void assert_current(void)
 {
 	const char *changed = NULL;
 
-	ck_assert_msg(fr_uses_are_current(uses, &changed), "%s has changed",
+	ck_assert_msg(fr_uses_are_current(uses, FR_USES_ALL, SIZE_MAX, &changed), "%s has changed",
 		      changed ? changed : "something");
 }
 
@@ -78,10 +78,10 @@ static void assert_changed(const char *path)
 {
 	const char *changed = NULL;
 
-	ck_assert(!fr_uses_are_current(uses, &changed));
+	ck_assert(!fr_uses_are_current(uses, FR_USES_ALL, SIZE_MAX, &changed));
 	ck_assert_ptr_nonnull(changed);
 	ck_assert_str_eq(changed, path);
-	ck_assert(!fr_uses_are_current(uses, NULL));
+	ck_assert(!fr_uses_are_current(uses, FR_USES_ALL, SIZE_MAX, NULL));
 }
 
 START_TEST(test_nothing_used_is_current)
@@ -89,6 +89,28 @@ START_TEST(test_nothing_used_is_current)
 	assert_current();
 	ck_assert_uint_eq(fr_uses_len(uses), 0);
 	ck_assert(!fr_uses_has(uses, at("a.py")));
+}
+END_TEST
+
+START_TEST(test_only_the_part_that_is_asked_for_is_looked_at)
+{
+	const char *changed = NULL;
+
+	write_old(at("a.py"), "one");
+	write_old(fr_disk_at(elsewhere, "b.py"), "one");
+	fr_uses_note(uses, fr_disk_at(elsewhere, "b.py"));
+	fr_uses_note(uses, at("a.py"));
+	write_old(fr_disk_at(elsewhere, "b.py"), "another");
+	ck_assert(fr_uses_are_current(uses, FR_USES_WATCHED, SIZE_MAX, &changed));
+	ck_assert(!fr_uses_are_current(uses, FR_USES_ALL, SIZE_MAX, &changed));
+	ck_assert_str_eq(changed, fr_disk_at(elsewhere, "b.py"));
+	write_old(at("a.py"), "another");
+	ck_assert(!fr_uses_are_current(uses, FR_USES_WATCHED, SIZE_MAX, &changed));
+	ck_assert_str_eq(changed, at("a.py"));
+	ck_assert(!fr_uses_are_current(uses, FR_USES_WATCHED, 2, NULL));
+	ck_assert(fr_uses_are_current(uses, FR_USES_WATCHED, 1, NULL));
+	ck_assert(!fr_uses_are_current(uses, FR_USES_ALL, 1, NULL));
+	ck_assert(fr_uses_are_current(uses, FR_USES_ALL, 0, NULL));
 }
 END_TEST
 
@@ -234,7 +256,7 @@ START_TEST(test_what_cannot_be_known_spoils_all)
 	assert_current();
 	fr_uses_spoil(uses);
 	ck_assert(!fr_uses_is_complete(uses));
-	ck_assert(!fr_uses_are_current(uses, NULL));
+	ck_assert(!fr_uses_are_current(uses, FR_USES_ALL, SIZE_MAX, NULL));
 }
 END_TEST
 
@@ -291,7 +313,7 @@ START_TEST(test_folder_called_like_the_cache_further_up_is_no_cache)
 	fr_disk_write(at("__pycache__/inner/__pycache__/a.cpython-311.pyc"), "compiled");
 	fr_uses_note(uses, at("__pycache__/inner/__pycache__/a.cpython-311.pyc"));
 	fr_disk_write(at("__pycache__/inner/a.py"), "three");
-	ck_assert_msg(!fr_uses_are_current(uses, NULL),
+	ck_assert_msg(!fr_uses_are_current(uses, FR_USES_ALL, SIZE_MAX, NULL),
 		      "the first __pycache__ of the path was taken for the cache, not the last");
 }
 END_TEST
@@ -379,7 +401,7 @@ START_TEST(test_folder_elsewhere_is_compared_by_its_times)
 	fr_uses_note(uses, fr_disk_at(elsewhere, "site"));
 	assert_current();
 	fr_disk_write(fr_disk_at(elsewhere, "site/.a.swp"), "even noise");
-	ck_assert(!fr_uses_are_current(uses, NULL));
+	ck_assert(!fr_uses_are_current(uses, FR_USES_ALL, SIZE_MAX, NULL));
 }
 END_TEST
 
@@ -433,14 +455,14 @@ START_TEST(test_without_memory_nothing_is_current)
 			ck_assert_ptr_null(poor);
 			continue;
 		}
-		is_current = fr_uses_are_current(poor, NULL);
+		is_current = fr_uses_are_current(poor, FR_USES_ALL, SIZE_MAX, NULL);
 		ck_assert_msg(is_current == (fr_uses_len(poor) == 2),
 			      "allocation %u of them failed: %d, %zu of 2 noted, current: %d", nth,
 			      has_failed, fr_uses_len(poor), is_current);
 		fr_uses_note(poor, file);
 		fr_uses_note(poor, package);
 		ck_assert(fr_uses_has(poor, file) && fr_uses_has(poor, package));
-		ck_assert(fr_uses_are_current(poor, NULL) == is_current);
+		ck_assert(fr_uses_are_current(poor, FR_USES_ALL, SIZE_MAX, NULL) == is_current);
 		fr_uses_free(poor);
 	}
 }
@@ -460,6 +482,7 @@ Suite *fr_check_uses_suite(void)
 	tcase_set_timeout(tcase, 20);
 	tcase_add_checked_fixture(tcase, setup, teardown);
 	tcase_add_test(tcase, test_nothing_used_is_current);
+	tcase_add_test(tcase, test_only_the_part_that_is_asked_for_is_looked_at);
 	tcase_add_test(tcase, test_file_that_was_used_is_known_by_its_path_once);
 	tcase_add_test(tcase, test_path_is_resolved);
 	tcase_add_test(tcase, test_other_content_size_time_or_file_is_a_change);
