@@ -237,6 +237,12 @@ check-valgrind: build/unit/check ## the same under valgrind, in one process
 	@CK_FORK=no CK_TIMEOUT_MULTIPLIER=20 valgrind --quiet --error-exitcode=1 --leak-check=full \
 		--show-leak-kinds=definite,indirect --errors-for-leak-kinds=definite,indirect build/unit/check
 
+# Long enough to meet what is rare: each backend against the comparison of all contents.
+.PHONY: check-nightly
+NIGHTLY_ROUNDS ?= 1000
+check-nightly: build/unit/check ## the random test of each backend, for long (NIGHTLY_ROUNDS, FR_ORACLE_SEED)
+	@CK_RUN_SUITE=random FR_ORACLE_ROUNDS=$(NIGHTLY_ROUNDS) build/unit/check
+
 .PHONY: check-patterns
 ORACLE_ROUNDS ?= 500
 check-patterns: build/unit/pattern_oracle build/unit/ignore_oracle ## compare patterns and ignore files with git's (ORACLE_ROUNDS, SEED)

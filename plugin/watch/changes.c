@@ -58,7 +58,8 @@ bool fr_changes_step(struct fr_changes *changes, struct fr_watcher *watcher)
 
 		if (kind == FR_CHANGE_NONE)
 			continue;
-		if (kind != FR_CHANGE_TOUCHED)
+		/* In a far folder that was done before the change was said. */
+		if (kind != FR_CHANGE_TOUCHED && fr_watcher_looks_itself(watcher, item->path))
 			drop_bytecode(changes, item->path);
 		changes->paths[changes->len] = item->path;
 		changes->kinds[changes->len] = kind;

@@ -28,7 +28,10 @@ struct fr_scan {
 	struct fr_node *queue_first, *queue_last;
 	struct fr_node *folder; /* being listed, with dir; or NULL */
 	DIR *dir;
-	bool is_compare;  /* how `folder` is being listed */
+	struct fr_node *next_known; /* to be looked at in `folder`, which is not listed then */
+	bool is_compare, is_below;  /* how `folder` is being listed */
+	bool is_known;              /* it is not listed: its names are known */
+	bool is_judging;            /* an ignore file has changed: no folder is taken for known */
 	bool has_settled; /* all was listed once: from then on nobody else reads what is recorded */
 	uint32_t generation;
 };
@@ -66,9 +69,10 @@ const struct fr_judge *fr_scan_judge(const struct fr_scan *scan)
 	return &scan->judge;
 }
 
-void fr_scan_push(struct fr_scan *scan, struct fr_node *folder, bool is_compare)
+static void push(struct fr_scan *scan, struct fr_node *folder, bool is_compare, bool is_below)
 {
 	folder->is_pending_compare |= is_compare;
+	folder->is_pending_below |= is_below;
 	folder->is_left = false;
 	if (folder->is_queued)
 		return;
@@ -79,6 +83,16 @@ void fr_scan_push(struct fr_scan *scan, struct fr_node *folder, bool is_compare)
 	else
 		scan->queue_first = folder;
 	scan->queue_last = folder;
+}
+
+void fr_scan_push(struct fr_scan *scan, struct fr_node *folder, bool is_compare)
+{
+	push(scan, folder, is_compare, true);
+}
+
+void fr_scan_push_alone(struct fr_scan *scan, struct fr_node *folder)
+{
+	push(scan, folder, true, false);
 }
 
 static void take_off_queue(struct fr_scan *scan, struct fr_node *folder)
@@ -105,15 +119,18 @@ static void stop_listing(struct fr_scan *scan)
 	closedir(scan->dir);
 	scan->dir = NULL;
 	scan->folder = NULL;
+	scan->next_known = NULL;
 }
 
-void fr_scan_forget(struct fr_scan *scan, struct fr_node *folder)
+void fr_scan_forget(struct fr_scan *scan, struct fr_node *node)
 {
-	if (scan->folder == folder)
+	if (scan->folder == node)
 		stop_listing(scan);
-	if (folder->is_queued)
-		take_off_queue(scan, folder);
-	folder->is_pending_compare = false;
+	if (scan->next_known == node)
+		scan->next_known = node->next;
+	if (node->is_queued)
+		take_off_queue(scan, node);
+	node->is_pending_compare = node->is_pending_below = false;
 }
 
 static bool means_gone(int error)
@@ -173,11 +190,12 @@ void fr_scan_read_ignorefiles(struct fr_scan *scan, struct fr_node *folder)
  */
 static void begin(struct fr_scan *scan, struct fr_node *folder)
 {
-	bool is_compare = folder->is_pending_compare, was_watched = folder->watch >= 0;
+	bool is_compare = folder->is_pending_compare, is_below = folder->is_pending_below;
+	bool was_watched = folder->watch >= 0;
 	const char *path = fr_tree_path(scan->tree, folder, NULL);
 	int error;
 
-	folder->is_pending_compare = false;
+	folder->is_pending_compare = folder->is_pending_below = false;
 	if (!path) {
 		scan->hooks->trouble(scan->ctx, folder->name, -ENOMEM);
 		return;
@@ -185,20 +203,23 @@ static void begin(struct fr_scan *scan, struct fr_node *folder)
 	error = scan->hooks->enter(scan->ctx, folder, path);
 	if (!means_gone(error)) {
 		/* What was before is of interest only where the folder has been listed before. */
-		(void)read_ignorefiles(scan, folder, was_watched);
+		scan->is_judging |= read_ignorefiles(scan, folder, was_watched);
 		path = fr_tree_path(scan->tree, folder, NULL);
 		scan->dir = opendir(path);
-		if (!scan->dir && (!error || means_gone(-errno)))
+		if (!scan->dir && (error >= 0 || means_gone(-errno)))
 			error = -errno;
 	}
 	if (means_gone(error))
 		scan->hooks->left(scan->ctx, folder);
-	else if (error)
+	else if (error < 0)
 		scan->hooks->trouble(scan->ctx, path, error);
 	if (!scan->dir)
 		return;
 	scan->folder = folder;
 	scan->is_compare = is_compare;
+	scan->is_below = is_below;
+	scan->is_known = error == FR_SCAN_KNOWN && is_compare && !scan->is_judging;
+	scan->next_known = scan->is_known ? folder->first_child : NULL;
 	scan->generation++;
 }
 
@@ -244,6 +265,7 @@ static void meet_folder(struct fr_scan *scan, const char *name)
 	bool is_compare = scan->is_compare;
 	const char *relative;
 	const char *path = fr_tree_path_in(scan->tree, scan->folder, name, &relative);
+	bool is_new = !child;
 
 	if (!path || is_root(scan, path))
 		return;
@@ -264,7 +286,8 @@ static void meet_folder(struct fr_scan *scan, const char *name)
 	if (!child)
 		return;
 	child->seen = scan->generation;
-	fr_scan_push(scan, child, is_compare);
+	if (is_new || scan->is_below)
+		push(scan, child, is_compare, true);
 }
 
 /* Did the folder that is being listed become a virtual environment after it was judged, but before
@@ -275,6 +298,11 @@ static bool is_left_out_by_now(const struct fr_scan *scan)
 	const char *path = fr_tree_path(scan->tree, scan->folder, &relative);
 
 	return scan->folder->parent && path && !fr_scan_enters(scan, path, relative);
+}
+
+static bool is_as_it_was(const struct fr_node *file, const struct fr_stamp *now)
+{
+	return !file->stamp.is_fresh && fr_content_same_stamp(&file->stamp, now);
 }
 
 /* Is the file, one that counts, news to the tree? One that an ignore file left out until now is
@@ -315,16 +343,20 @@ static void meet_file(struct fr_scan *scan, const char *name)
 	if (!path)
 		return;
 	fr_judge_file(&scan->judge, path, relative, false, &verdict);
-	if (!verdict.counts && child)
-		fr_tree_remove(scan->tree, child); /* an ignore file leaves it out now */
+	if (!verdict.counts && child) { /* an ignore file leaves it out now */
+		if (scan->hooks->dropped)
+			scan->hooks->dropped(scan->ctx, path);
+		fr_tree_remove(scan->tree, child);
+	}
 	if (!verdict.counts || fr_content_stamp(dirfd(scan->dir), name, false, &stamp) < 0)
 		return;
 	if (child)
 		child->seen = scan->generation;
 	if (!scan->is_compare || (!child && !is_news(scan, path, relative))) {
 		record(scan, child, name, &stamp);
-	} else if (!child || child->stamp.is_fresh ||
-		   !fr_content_same_stamp(&child->stamp, &stamp)) {
+		if (scan->hooks->recorded)
+			scan->hooks->recorded(scan->ctx, path, &stamp);
+	} else if (!child || !is_as_it_was(child, &stamp)) {
 		scan->hooks->differs(scan->ctx, path, false);
 	}
 }
@@ -384,6 +416,28 @@ static void report_missing(struct fr_scan *scan)
 	}
 }
 
+/* Looks at the next of what is known to be in the folder; the hook may remove it. */
+static void look_at_known(struct fr_scan *scan)
+{
+	struct fr_node *node = scan->next_known;
+	struct fr_stamp now;
+	int error;
+
+	scan->next_known = node->next;
+	if (node->kind == FR_NODE_FOLDER) {
+		if (scan->is_below)
+			fr_scan_push(scan, node, true);
+		return;
+	}
+	error = fr_content_stamp(dirfd(scan->dir), node->name, false, &now);
+	if (error == -ENOENT || (!error && !is_as_it_was(node, &now))) {
+		const char *path = fr_tree_path(scan->tree, node, NULL);
+
+		if (path)
+			scan->hooks->differs(scan->ctx, path, error != 0);
+	}
+}
+
 bool fr_scan_step(struct fr_scan *scan, unsigned max_entries)
 {
 	while (max_entries > 0) {
@@ -395,12 +449,21 @@ bool fr_scan_step(struct fr_scan *scan, unsigned max_entries)
 			if (!folder) {
 				/* All that has changed is judged by now. */
 				scan->has_settled = true;
+				scan->is_judging = false;
 				if (scan->judge.ignores)
 					fr_ignores_settle(scan->judge.ignores);
 				return false;
 			}
 			take_off_queue(scan, folder);
 			begin(scan, folder);
+			max_entries--;
+			continue;
+		}
+		if (scan->is_known) {
+			if (scan->next_known)
+				look_at_known(scan);
+			else
+				stop_listing(scan);
 			max_entries--;
 			continue;
 		}

@@ -16,15 +16,26 @@ struct fr_ignorefiles;
 struct fr_judge;
 struct fr_node;
 struct fr_rules;
+struct fr_stamp;
 struct fr_tree;
 
+/* No name came to the folder and none went: what is known to be in it is looked at, and it is not
+ * listed. */
+#define FR_SCAN_KNOWN 1
+
 struct fr_scan_hooks {
-	/* The folder is about to be listed: watch it now, so that nothing can slip in between. 0 or
-	 * a negative errno. */
+	/* The folder is about to be listed: watch it now, so that nothing can slip in between. 0,
+	 * FR_SCAN_KNOWN or a negative errno. */
 	int (*enter)(void *ctx, struct fr_node *folder, const char *path);
 	/* The file at path is new or not as it was (is_gone: it is missing). The tree still has it
-	 * as it was. */
+	 * as it was; it, and nothing else, may be removed. */
 	void (*differs)(void *ctx, const char *path, bool is_gone);
+	/* The file at path is in the tree now, as stamp says, and that is no difference. May be
+	 * NULL. */
+	void (*recorded)(void *ctx, const char *path, const struct fr_stamp *stamp);
+	/* An ignore file leaves out the file at path from now on: it is about to be removed from
+	 * the tree. May be NULL. */
+	void (*dropped)(void *ctx, const char *path);
 	/* The folder is not there any more, or the rules no longer enter it. */
 	void (*left)(void *ctx, struct fr_node *folder);
 	/* The folder could not be watched or listed, or only in part; error is a negative errno,
@@ -60,6 +71,9 @@ void fr_scan_read_ignorefiles(struct fr_scan *scan, struct fr_node *folder);
  * Cheap if it is queued already. */
 void fr_scan_push(struct fr_scan *scan, struct fr_node *folder, bool is_compare);
 
+/* The same for the folder alone, and for those folders in it that are new, with all below them. */
+void fr_scan_push_alone(struct fr_scan *scan, struct fr_node *folder);
+
 /* Looks at no more than max_entries directory entries. Returns whether more is waiting. Blocks only
  * as long as the file system does. */
 bool fr_scan_step(struct fr_scan *scan, unsigned max_entries);
@@ -77,8 +91,8 @@ void fr_scan_facts(int dirfd, const char *name, struct fr_folder_facts *ret_fact
  */
 bool fr_scan_enters(const struct fr_scan *scan, const char *path, const char *relative);
 
-/* Must be called before a folder is removed from the tree or given up: stops listing it. Constant
- * time. */
-void fr_scan_forget(struct fr_scan *scan, struct fr_node *folder);
+/* Must be called before a folder is removed from the tree or given up, and before a file is removed
+ * by anybody but the hooks: stops looking at it. Constant time. */
+void fr_scan_forget(struct fr_scan *scan, struct fr_node *node);
 
 #endif

@@ -10,9 +10,12 @@
 
 #include <stddef.h>
 
+struct fr_ignorefiles;
 struct fr_node;
+struct fr_rules;
 struct fr_source;
 struct fr_stamp;
+struct fr_tree;
 
 enum fr_hint {
 	FR_HINT_WRITING,       /* a file is being created or written; more is to come */
@@ -29,10 +32,14 @@ enum fr_hint {
 	FR_HINT_WATCH_DROPPED, /* the watched folder is no longer watched (node->watch is -1 now);
 				  no name */
 	FR_HINT_LOST,          /* events were lost: anything may have changed; no folder, no name */
-	FR_HINT_LOOK, /* something happened at a path, or below it; no folder, and name is the
-			 absolute path */
-	FR_HINT_BACK, /* the source, of which step() had said that it sees nothing any more, sees
-			 again; no folder, no name */
+	FR_HINT_KNOWN, /* nothing happened: the file at a path counts from now on, and looks as
+			  stamp() has it */
+	FR_HINT_SAY,   /* nothing happened: name is what there is to say of the folder, for the log:
+			  "answers again" */
+	FR_HINT_LOOK,  /* something happened at a path, or below it; no folder, and name is the
+			  absolute path */
+	FR_HINT_BACK,  /* the source, of which step() had said that it sees nothing any more, sees
+			  again; no folder, no name */
 };
 
 /*
@@ -80,12 +87,21 @@ struct fr_source_ops {
 	int (*step)(struct fr_source *source, fr_source_report *report, void *ctx);
 
 	/*
+	 * For a source that needs more than names, and NULL for others: what the folders given to
+	 * add() belong to, once, before the first of them. The nodes that are this source's have
+	 * index for node->source. files may be NULL. All of it is borrowed until close().
+	 */
+	void (*bind)(struct fr_source *source, struct fr_tree *tree, const struct fr_rules *rules,
+		     struct fr_ignorefiles *files, unsigned index);
+
+	/*
 	 * For a source that looks at the disk from a process of its own, because to look may take
 	 * for ever; NULL for others, whose files the watcher looks at itself.
 	 *
 	 * look: somebody else says that something happened at the absolute path, or below it.
 	 * stamp: how the file at the absolute path looked when the source last said something of
-	 * it. 0, -ENOENT: it was gone, or -EAGAIN: nothing was said, it is as the tree has it.
+	 * it. 0, -ENOENT: it was gone, -ESTALE: it is in a folder that is not entered any more, or
+	 * -EAGAIN: nothing was said since the last call, it is as the tree has it.
 	 */
 	void (*look)(struct fr_source *source, const char *path);
 	int (*stamp)(struct fr_source *source, const char *path, struct fr_stamp *ret_stamp);
@@ -115,5 +131,6 @@ struct fr_source_ops {
 
 extern const struct fr_source_ops fr_inotify_ops;
 extern const struct fr_source_ops fr_watchman_ops;
+extern const struct fr_source_ops fr_poll_ops;
 
 #endif

@@ -53,6 +53,7 @@ struct fr_node {
 	bool is_queued;
 	bool is_pending_compare; /* FOLDER in the queue: report what differs, do not just record it
 				  */
+	bool is_pending_below;   /* FOLDER in the queue: with all below it */
 	bool is_left; /* FOLDER: gone, or not entered any more; kept until its files are verified */
 	struct fr_stamp stamp; /* FILE */
 	char name[];

@@ -44,6 +44,7 @@ struct fr_watcher {
 	struct fr_ignorefiles *files; /* borrowed, or NULL */
 	const char *saved;            /* by the image before; borrowed, or NULL */
 	int first_error;              /* of the arming */
+	bool is_armed;
 };
 
 static void look_for_roots(struct fr_watcher *watcher);
@@ -113,6 +114,9 @@ static int open_eye(struct fr_watcher *watcher, const struct fr_source_ops *ops)
 		return error;
 	}
 	restore_eye(watcher, eye);
+	if (ops->bind)
+		ops->bind(eye->source, watcher->tree, watcher->rules, watcher->files,
+			  (unsigned)watcher->eyes_len);
 	return (int)watcher->eyes_len++;
 }
 
@@ -177,7 +181,8 @@ static void leave_folder(struct fr_watcher *watcher, struct fr_node *top)
 		} else {
 			fr_scan_forget(watcher->scan, node);
 			stop_watching(watcher, node);
-			node->is_left = true;
+			/* One that is looked at for us is back when that is said of its files. */
+			node->is_left = !is_looked_at_for_us(watcher, node);
 			path = watcher->files ? fr_tree_path(watcher->tree, node, NULL) : NULL;
 			if (path)
 				fr_ignorefiles_forget(watcher->files, path);
@@ -375,7 +380,7 @@ static void leave_roots_below(struct fr_watcher *watcher, const char *path)
 	for (struct fr_node *root = fr_tree_roots(watcher->tree); root; root = root->next) {
 		if (root->kind != FR_NODE_FOLDER || root->watch < 0 ||
 		    strncmp(root->name, path, len) != 0 || root->name[len] != '/' ||
-		    is_folder(root->name))
+		    is_looked_at_for_us(watcher, root) || is_folder(root->name))
 			continue;
 		leave_folder(watcher, root);
 		has_left = true;
@@ -612,6 +617,10 @@ static void take_hint(void *ctx, struct fr_node *folder, const char *name, enum 
 		rescan_roots_of(watcher, eye);
 	} else if (hint == FR_HINT_BACK) {
 		watcher->hooks->back(watcher->ctx, eye->ops);
+	} else if (hint == FR_HINT_KNOWN) {
+		(void)fr_watcher_verify(watcher, name, true, false);
+	} else if (hint == FR_HINT_SAY) {
+		watcher->hooks->say(watcher->ctx, folder->name, name);
 	} else if (hint == FR_HINT_LOOK) {
 		(void)fr_watcher_look(watcher, name);
 	} else if (!folder) {
@@ -693,7 +702,10 @@ int fr_watcher_add_root(struct fr_watcher *watcher, const char *path,
 	if (!root)
 		return -ENOMEM;
 	root->source = (uint8_t)eye;
-	fr_scan_push(watcher->scan, root, false);
+	if (!watcher->is_armed || !ops->look)
+		fr_scan_push(watcher->scan, root, watcher->is_armed);
+	else
+		ops->look(watcher->eyes[eye].source, path);
 	return 0;
 }
 
@@ -709,10 +721,14 @@ int fr_watcher_move_root(struct fr_watcher *watcher, const char *path,
 	if (eye < 0)
 		return eye;
 	for (struct fr_node *node = root; node; node = fr_tree_next(node, root)) {
-		if (node->kind == FR_NODE_FOLDER)
+		if (node->kind == FR_NODE_FOLDER) {
+			fr_scan_forget(watcher->scan, node);
 			stop_watching(watcher, node);
+		}
 		node->source = (uint8_t)eye;
+		node->is_left = false; /* what is missing will be found to be */
 	}
+	look_for_roots(watcher);
 	if (ops->look)
 		ops->look(watcher->eyes[eye].source, path);
 	else
@@ -730,6 +746,7 @@ const struct fr_source_ops *fr_watcher_ops_of(const struct fr_watcher *watcher, 
 int fr_watcher_arm(struct fr_watcher *watcher)
 {
 	watcher->first_error = 0;
+	watcher->is_armed = true;
 	while (fr_scan_step(watcher->scan, FR_WATCHER_ENTRIES_PER_STEP))
 		continue;
 	return watcher->first_error;
@@ -811,15 +828,18 @@ void fr_watcher_rescan(struct fr_watcher *watcher)
 		rescan_roots_of(watcher, &watcher->eyes[i]);
 }
 
-/* Removes a file from the tree, and with it the folders that were kept for its sake. */
+/* Removes a file from the tree, and with it the folders that were kept for its sake. Of those that
+ * are looked at for us nobody else says that they are gone. */
 static void forget_file(struct fr_watcher *watcher, struct fr_node *node)
 {
 	struct fr_node *folder = node->parent;
 
 	fr_tree_remove(watcher->tree, node);
-	while (folder->is_left && folder->parent && !folder->first_child) {
+	while ((folder->is_left || is_looked_at_for_us(watcher, folder)) && folder->parent &&
+	       !folder->first_child) {
 		struct fr_node *above = folder->parent;
 
+		stop_watching(watcher, folder);
 		fr_tree_remove(watcher->tree, folder);
 		folder = above;
 	}
@@ -853,7 +873,8 @@ static bool is_counted(const struct fr_watcher *watcher, const char *path)
 	struct fr_verdict verdict;
 	const char *relative;
 
-	if (!watcher->files || !fr_tree_root_of(watcher->tree, path, &relative))
+	if (!watcher->files || !fr_watcher_looks_itself(watcher, path) ||
+	    !fr_tree_root_of(watcher->tree, path, &relative))
 		return true;
 	fr_judge_file(fr_scan_judge(watcher->scan), path, relative, false, &verdict);
 	return verdict.counts;
@@ -890,17 +911,19 @@ static enum fr_change_kind compare(const struct fr_stamp *old, const struct fr_s
 }
 
 /* How the file looks: on the disk, or as the source that looks there for us has it. As
- * fr_content_stamp; -EAGAIN: as it did. */
+ * fr_content_stamp; -EAGAIN: as it did; -ESTALE: it is in no folder that is entered. */
 static int stamp_of(struct fr_watcher *watcher, const char *path, bool with_hash,
 		    struct fr_stamp *ret_stamp)
 {
 	const char *rest;
 	const struct fr_node *root = fr_tree_root_of(watcher->tree, path, &rest);
+	int error;
 
 	if (root && is_looked_at_for_us(watcher, root))
 		return eye_of(watcher, root)
 			->ops->stamp(eye_of(watcher, root)->source, path, ret_stamp);
-	return fr_content_stamp(-1, path, with_hash, ret_stamp);
+	error = fr_content_stamp(-1, path, with_hash, ret_stamp);
+	return error == -ESTALE ? -EIO : error;
 }
 
 enum fr_change_kind fr_watcher_verify(struct fr_watcher *watcher, const char *path,
@@ -911,12 +934,14 @@ enum fr_change_kind fr_watcher_verify(struct fr_watcher *watcher, const char *pa
 	enum fr_change_kind kind;
 	int error = stamp_of(watcher, path, with_hash, &now);
 
-	if (error == -ENOENT || (!error && node && node->parent->is_left)) {
+	if (!error && node && node->parent->is_left)
+		error = -ESTALE;
+	if (error == -ENOENT || error == -ESTALE) {
 		if (node)
 			forget_file(watcher, node);
 		/* One that is there in a folder that is not entered any more is neither changed nor
 		 * removed. */
-		return node && error ? FR_CHANGE_REMOVED : FR_CHANGE_NONE;
+		return node && error == -ENOENT ? FR_CHANGE_REMOVED : FR_CHANGE_NONE;
 	}
 	if (error)
 		return FR_CHANGE_NONE; /* not to be looked at: what cannot be read cannot be loaded
@@ -979,4 +1004,14 @@ void fr_watcher_use_ignorefiles(struct fr_watcher *watcher, struct fr_ignorefile
 struct fr_tree *fr_watcher_tree(struct fr_watcher *watcher)
 {
 	return watcher->tree;
+}
+
+const struct fr_rules *fr_watcher_rules(const struct fr_watcher *watcher)
+{
+	return watcher->rules;
+}
+
+struct fr_ignorefiles *fr_watcher_ignorefiles(const struct fr_watcher *watcher)
+{
+	return watcher->files;
 }

@@ -46,6 +46,8 @@ struct fr_watcher_hooks {
 	/* One that had failed sees again: folders that were moved to another source may come back,
 	 * by fr_watcher_move_root. */
 	void (*back)(void *ctx, const struct fr_source_ops *ops);
+	/* There is something to say of the folder: text goes on after its path, "answers again". */
+	void (*say)(void *ctx, const char *path, const char *text);
 };
 
 /* Most kinds of sources that one watcher can have. */
@@ -65,7 +67,8 @@ void fr_watcher_use_ignorefiles(struct fr_watcher *watcher, struct fr_ignorefile
 
 /*
  * Adds a folder by its absolute, resolved path, to be watched by a source of the kind ops (borrowed
- * for ever); one that is there already is ignored. All folders of one kind share a source. 0,
+ * for ever); one that is there already is ignored. Later than fr_watcher_arm, all that is in it is
+ * new. All folders of one kind share a source. 0,
  * -ENOMEM or a negative errno of the source's open().
  */
 int fr_watcher_add_root(struct fr_watcher *watcher, const char *path,
@@ -152,8 +155,14 @@ const char *fr_watcher_relative(const struct fr_watcher *watcher, const char *pa
 size_t fr_watcher_folders(const struct fr_watcher *watcher);
 size_t fr_watcher_files(const struct fr_watcher *watcher);
 
+/* The ignore files that it honours, borrowed, or NULL. */
+struct fr_ignorefiles *fr_watcher_ignorefiles(const struct fr_watcher *watcher);
+
 /* The tree, borrowed: for the baseline. */
 struct fr_tree *fr_watcher_tree(struct fr_watcher *watcher);
+
+/* The rules that were given, borrowed. */
+const struct fr_rules *fr_watcher_rules(const struct fr_watcher *watcher);
 
 /* Contents that are still being read (borrowed; NULL for none): fr_watcher_verify asks there for
  * what it does not know yet. */

@@ -32,10 +32,10 @@
 static struct fr_world world;
 static uint64_t state;
 
-static void setup(void)
-{
-	fr_world_init(&world, &fr_inotify_ops);
-}
+/* Of each the tests are a loop of one. */
+static const struct fr_source_ops *const backends[] = {&fr_inotify_ops, &fr_poll_ops};
+
+#define BACKENDS (sizeof(backends) / sizeof(*backends))
 
 static void teardown(void)
 {
@@ -528,8 +528,9 @@ START_TEST(test_random_operations_are_reported_no_less_and_no_more)
 	unsigned rounds = number_from("FR_ORACLE_ROUNDS", DEFAULT_ROUNDS);
 	struct picture before, after;
 
-	printf("random: %u rounds, FR_ORACLE_SEED=%u\n", rounds, seed);
+	printf("random: %s: %u rounds, FR_ORACLE_SEED=%u\n", backends[_i]->name, rounds, seed);
 	fflush(stdout);
+	fr_world_init(&world, backends[_i]);
 	state = 88172645463325252ULL + seed;
 	fr_disk_mkdir(fr_disk_at(world.top, "fixed"));
 	fr_disk_write(fr_disk_at(world.top, "fixed/0.py"), "fixed 0");
@@ -561,8 +562,9 @@ Suite *fr_check_random_suite(void)
 	TCase *tcase = tcase_create("random");
 
 	tcase_set_timeout(tcase, 20 + number_from("FR_ORACLE_ROUNDS", DEFAULT_ROUNDS));
-	tcase_add_checked_fixture(tcase, setup, teardown);
-	tcase_add_test(tcase, test_random_operations_are_reported_no_less_and_no_more);
+	tcase_add_checked_fixture(tcase, NULL, teardown);
+	tcase_add_loop_test(tcase, test_random_operations_are_reported_no_less_and_no_more, 0,
+			    (int)BACKENDS);
 	suite_add_tcase(suite, tcase);
 	return suite;
 }

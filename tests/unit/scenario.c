@@ -286,12 +286,19 @@ static void do_rmtree(struct player *player)
 
 /* ---- mounts ---- */
 
-/* In a mount namespace of this process, so that no other one sees them. */
+/* In a mount namespace of this process and its children, so that no other one sees them. */
+static void enter_namespace(struct player *player)
+{
+	if (unshare(CLONE_NEWNS) == 0 && mount("none", "/", "none", MS_REC | MS_PRIVATE, NULL) == 0)
+		return;
+	fprintf(stderr, "skipped: %s: a mount namespace: %s\n", player->file, strerror(errno));
+	player->is_skipped = true;
+}
+
 static void mounted(struct player *player, const char *from, const char *to, const char *type,
 		    unsigned long flags)
 {
-	if (unshare(CLONE_NEWNS) < 0 || mount("none", "/", "none", MS_REC | MS_PRIVATE, NULL) < 0 ||
-	    mount(from, to, type, flags, NULL) < 0) {
+	if (mount(from, to, type, flags, NULL) < 0) {
 		fprintf(stderr, "skipped: %s: mounting: %s\n", player->file, strerror(errno));
 		player->is_skipped = true;
 		return;
@@ -500,6 +507,22 @@ static const struct {
 	{"write", do_write},
 };
 
+/* "poll: expect nothing" is for that backend alone. Takes the word away. */
+static bool is_for(struct player *player)
+{
+	char *word = player->words[0];
+	size_t len = strlen(word);
+	bool is_ours;
+
+	if (word[len - 1] != ':')
+		return true;
+	word[len - 1] = '\0';
+	is_ours = strcmp(word, player->world.ops->name) == 0;
+	free(word);
+	memmove(player->words, player->words + 1, WORDS * sizeof(*player->words));
+	return is_ours;
+}
+
 static void run_command(struct player *player)
 {
 	for (size_t i = 0; i < sizeof(commands) / sizeof(*commands); i++) {
@@ -549,9 +572,11 @@ void fr_scenario_run(const char *file, const struct fr_source_ops *ops)
 
 	read_script(file, text, sizeof(text));
 	fr_world_init(&player.world, ops);
+	if (strstr(text, "\nmount ") || strstr(text, "\nbind "))
+		enter_namespace(&player); /* before any process is forked */
 	while (!player.is_skipped && (line = strsep(&rest, "\n"))) {
 		player.line++;
-		if (split(&player, line) > 0)
+		if (split(&player, line) > 0 && is_for(&player))
 			run_command(&player);
 		forget_words(&player);
 	}

@@ -6,6 +6,7 @@
  *"outside/…" lies beside it and is not watched; "." is the watched folder, "..", "../.." are those
  *above it. A word may hold \xHH for a byte, and {x*250} for 250 times x.
  *
+ *	BACKEND: COMMAND		only where this backend is tested
  *	arm, arm-without-baseline	watch what is there, with and without knowing the contents
  *	root PATH			before arm: watch this folder, too
  *	mkdir PATH			with those above it

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <time.h>
 
 #include "decide/batch.h"
 #include "decide/rules.h"
@@ -14,6 +15,7 @@
 #include "watch/baseline.h"
 #include "watch/ignorefiles.h"
 #include "watchman_daemon.h"
+#include "watch/poll.h"
 #include "world.h"
 
 static void take_note(void *ctx, const char *path, enum fr_hint hint)
@@ -62,13 +64,43 @@ static void take_return(void *ctx, const struct fr_source_ops *ops)
 	world->failure = 0;
 }
 
+static void take_saying(void *ctx, const char *path, const char *text)
+{
+	struct fr_world *world = ctx;
+
+	snprintf(world->said, sizeof(world->said), "%s %s", path, text);
+}
+
 static const struct fr_watcher_hooks hooks = {
 	.note = take_note,
 	.trouble = take_trouble,
 	.lost = take_loss,
 	.failed = take_failure,
 	.back = take_return,
+	.say = take_saying,
 };
+
+/* The source that was opened last, to ask how far it has come. */
+static struct fr_source *polling;
+
+static int open_poll(struct fr_source **ret_source)
+{
+	int error = fr_poll_ops.open(ret_source);
+
+	if (!error)
+		polling = *ret_source;
+	return error;
+}
+
+static const struct fr_source_ops *watched_poll(void)
+{
+	static struct fr_source_ops ops; /* outlives all watchers */
+
+	ops = fr_poll_ops;
+	ops.open = open_poll;
+	fr_poll_set_pace(1, 500);
+	return &ops;
+}
 
 void fr_world_init(struct fr_world *world, const struct fr_source_ops *ops)
 {
@@ -77,6 +109,9 @@ void fr_world_init(struct fr_world *world, const struct fr_source_ops *ops)
 	*world = (struct fr_world){.ops = ops, .top = fr_disk_new()};
 	if (strcmp(ops->name, "watchman") == 0)
 		world->catch_up = fr_watchman_daemon_catch_up;
+	world->is_polled = ops == &fr_poll_ops;
+	if (world->is_polled)
+		world->ops = ops = watched_poll();
 	snprintf(world->root, sizeof(world->root), "%s", fr_disk_at(world->top, "above/root"));
 	snprintf(world->outside, sizeof(world->outside), "%s", fr_disk_at(world->top, "outside"));
 	fr_disk_mkdir(world->root);
@@ -130,7 +165,26 @@ int fr_world_arm(struct fr_world *world, bool with_baseline)
 
 	if (with_baseline)
 		read_baseline(world);
+	if (world->is_polled)
+		fr_world_settle(world); /* or it would come too late for what comes next */
 	return error;
+}
+
+/* What is there now is found by a look that begins now, which is not the one under way. */
+static void await_passes(struct fr_world *world)
+{
+	struct pollfd waiting = {.fd = fr_watcher_fd(world->watcher), .events = POLLIN};
+	struct timespec now, end;
+
+	clock_gettime(CLOCK_MONOTONIC, &end);
+	end.tv_sec += 30;
+	fr_poll_mark(polling);
+	while (fr_poll_passes(polling) < 2) {
+		(void)fr_watcher_step(world->watcher);
+		(void)poll(&waiting, 1, 1);
+		clock_gettime(CLOCK_MONOTONIC, &now);
+		ck_assert_msg(now.tv_sec < end.tv_sec, "the outpost does not come to an end");
+	}
 }
 
 void fr_world_settle(struct fr_world *world)
@@ -139,6 +193,8 @@ void fr_world_settle(struct fr_world *world)
 
 	if (world->catch_up)
 		world->catch_up(world);
+	if (world->is_polled)
+		await_passes(world);
 	do {
 		while (fr_watcher_step(world->watcher))
 			continue;

@@ -27,6 +27,7 @@ struct fr_world {
 	const struct fr_source_ops *ops;
 	/* Steps until a source that is told by somebody else has heard all; NULL: step() knows. */
 	void (*catch_up)(struct fr_world *world);
+	bool is_polled;         /* ops is fr_poll_ops, in a hurry */
 	char *top;              /* a temporary folder with all that follows in it */
 	char root[PATH_MAX];    /* top/above/root: the watched folder */
 	char outside[PATH_MAX]; /* top/outside: a folder that is not watched */
@@ -40,7 +41,8 @@ struct fr_world {
 	unsigned losses;   /* how often events were lost */
 	unsigned troubles; /* folders that could not be watched or listed */
 	int last_trouble;
-	int failure; /* of a source: the last one; 0: it has come back */
+	int failure;               /* of a source: the last one; 0: it has come back */
+	char said[PATH_MAX + 256]; /* the last thing that a source had to say */
 };
 
 void fr_world_init(struct fr_world *world, const struct fr_source_ops *ops);
