@@ -237,12 +237,6 @@ check-valgrind: build/unit/check ## the same under valgrind, in one process
 	@CK_FORK=no CK_TIMEOUT_MULTIPLIER=20 valgrind --quiet --error-exitcode=1 --leak-check=full \
 		--show-leak-kinds=definite,indirect --errors-for-leak-kinds=definite,indirect build/unit/check
 
-# Long enough to meet what is rare: each backend against the comparison of all contents.
-.PHONY: check-nightly
-NIGHTLY_ROUNDS ?= 1000
-check-nightly: build/unit/check ## the random test of each backend, for long (NIGHTLY_ROUNDS, FR_ORACLE_SEED)
-	@CK_RUN_SUITE=random FR_ORACLE_ROUNDS=$(NIGHTLY_ROUNDS) build/unit/check
-
 .PHONY: check-patterns
 ORACLE_ROUNDS ?= 500
 check-patterns: build/unit/pattern_oracle build/unit/ignore_oracle ## compare patterns and ignore files with git's (ORACLE_ROUNDS, SEED)
@@ -263,13 +257,18 @@ check-integration: build/fastreload_plugin.so ## real uWSGI, real saves (PYTEST_
 # --- every night -----------------------------------------------------------------------------------------------
 
 # What takes too long for each change. A target of its own for each; check-nightly makes them all.
-NIGHTLY := check-differential
+NIGHTLY := check-oracle check-differential
 
 .PHONY: check-nightly
 check-nightly: ## what takes hours: all of the above, and then random edits by the thousand (FR_EDITS)
 	@$(MAKE) check
 	@for check in $(NIGHTLY); do echo "== $$check"; $(MAKE) $$check || { echo "== $$check: FAILED" >&2; exit 1; }; done
 	@echo "== all nightly checks passed"
+
+.PHONY: check-oracle
+ORACLE_OPERATIONS ?= 1000
+check-oracle: build/unit/check ## random operations on files: each backend tells what a comparison of all contents tells (ORACLE_OPERATIONS rounds, FR_ORACLE_SEED)
+	@CK_RUN_SUITE=random FR_ORACLE_ROUNDS=$(ORACLE_OPERATIONS) build/unit/check
 
 .PHONY: check-differential
 FR_EDITS ?= 5000

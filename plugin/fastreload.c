@@ -28,6 +28,7 @@
 #include "reload/spare.h"
 #include "reload/strategy.h"
 #include "reload/wake.h"
+#include "watch/backend.h"
 #include "watch/baseline.h"
 #include "watch/watcher.h"
 
@@ -116,6 +117,8 @@ static void close_watcher(void)
 
 	for (size_t i = 0, len = fr_watcher_fds(fr_door.watcher, fds); i < len; i++)
 		close(fds[i]);
+	for (size_t i = 0, len = fr_backends_fds(fr_door.backends, fds); i < len; i++)
+		close(fds[i]);
 }
 
 /* Workers, mules, spoolers, gateways and daemons have no use for what is the master's, and uWSGI
@@ -124,7 +127,8 @@ static void leave_descriptors_to_master(void)
 {
 	static bool is_child;
 
-	if (is_child) /* a child of a child: those numbers may be anybody's by now */
+	if (is_child ||
+	    !fr_door.watcher) /* a child of a child: those numbers may be anybody's by now */
 		return;
 	is_child = true;
 	fr_wake_close_in_child();
@@ -217,7 +221,12 @@ static void master_cleanup(void)
 	if (fd >= 0)
 		(void)fr_baseline_save(fr_watcher_tree(fr_door.watcher), fd);
 	fr_full_shorten_closing();
-	close_watcher(); /* uWSGI was told to keep them, and close-on-exec may be lifted */
+	/* uWSGI was told to keep their descriptors, and close-on-exec may be lifted; and a process
+	 * that waits for a disk would not notice that we have gone. */
+	fr_backends_free(fr_door.backends);
+	fr_watcher_free(fr_door.watcher);
+	fr_door.backends = NULL;
+	fr_door.watcher = NULL;
 }
 
 __attribute__((visibility("default"))) struct uwsgi_plugin fastreload_plugin = {

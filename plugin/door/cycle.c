@@ -14,6 +14,7 @@
 #include "reload/slots.h"
 #include "reload/spare.h"
 #include "reload/wake.h"
+#include "watch/backend.h"
 #include "watch/baseline.h"
 #include "watch/changes.h"
 #include "watch/hold.h"
@@ -88,8 +89,11 @@ void fr_cycle_note(const char *path, enum fr_hint hint)
 		[FR_HINT_GONE] = FR_BATCH_GONE,
 	};
 
-	if (fr_loop_guard_holds(&fr_door.handover.loop_guard, path, fr_door_now_ms()))
+	if (fr_loop_guard_holds(&fr_door.handover.loop_guard, path, fr_door_now_ms())) {
+		if (hint == FR_HINT_WRITTEN) /* or an audit would think that nobody had told */
+			(void)fr_watcher_verify(fr_door.watcher, path, true, true);
 		return;
+	}
 	fr_batch_note(cycle.batch, path, translated[hint], fr_door_now_ms());
 	if (!cycle.is_paused)
 		fr_reload_hold(fr_door_now_ms());
@@ -377,6 +381,12 @@ static void finish(enum fr_progress progress, const struct fr_reload_times *time
 	look_for_side_effects();
 }
 
+/* Is everything that was noted verified? */
+static bool is_quiet(bool has_more)
+{
+	return !has_more && fr_batch_len(cycle.batch) == 0 && !fr_changes_is_open(&cycle.changes);
+}
+
 void fr_cycle_turn(void)
 {
 	struct fr_reload_times times;
@@ -395,6 +405,8 @@ void fr_cycle_turn(void)
 
 	has_more = fr_watcher_step(fr_door.watcher);
 	now = fr_door_now_ms();
+	fr_backends_step(fr_door.backends, now, is_quiet(has_more));
+	fr_wake_follow_other(FR_WAKE_AUDIT, fr_backends_pid(fr_door.backends));
 	if ((!has_more || is_overdue(now)) && !uwsgi_instance_is_reloading &&
 	    !uwsgi_instance_is_dying)
 		has_more = decide(now);

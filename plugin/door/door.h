@@ -14,11 +14,13 @@
 #include "door/settings.h"
 #include "reload/handover.h"
 
+struct fr_backends;
 struct fr_baseline;
 struct fr_watcher;
 
 struct fr_door {
 	struct fr_watcher *watcher;   /* NULL: there is nothing to do in this instance */
+	struct fr_backends *backends; /* which folder of it is watched by what */
 	struct fr_baseline *baseline; /* contents that are still being read; NULL: none */
 	struct fr_handover handover;  /* what the image before left; then what goes to the next */
 	const char *no_swap;  /* why there are no generations in this instance; NULL: there are */

@@ -10,6 +10,7 @@
 #include "door/door.h"
 #include "door/settings.h"
 #include "report/sentence.h"
+#include "watch/backend.h"
 #include "watch/explain.h"
 #include "watch/ignorefiles.h"
 
@@ -88,6 +89,10 @@ struct uwsgi_option fr_settings_options[] = {
 	 "what browsers get while the new code does not load: old (default), the last good code's "
 	 "pages, or page, one that shows the traceback",
 	 uwsgi_opt_set_str, &fr_settings.broken_text, 0},
+	{"fastreload-backend", required_argument, 0,
+	 "how folders are watched: auto (default), by what they are on, inotify or poll; of one "
+	 "folder: fastreload-dir = FOLDER,backend=NAME",
+	 uwsgi_opt_set_str, &fr_settings.backend_text, 0},
 	{"fastreload-verbose", no_argument, 0, "log what was looked at and found unchanged, too",
 	 uwsgi_opt_true, &fr_settings.is_verbose, 0},
 	{"fastreload-dry-run", required_argument, 0,
@@ -164,6 +169,27 @@ static void read_ignorefiles(void)
 		 * runs. */
 		if (error < 0)
 			fr_log("--fastreload-ignore-file: \"%s\" %s\n", usl->value, reason);
+	}
+}
+
+static void read_backends(void)
+{
+	const struct fr_source_ops *by_default = NULL, *ops;
+	const char *text = fr_settings.backend_text;
+	struct uwsgi_string_list *usl;
+	char reason[256];
+
+	if (text && fr_backend_parse(text, &by_default, reason, sizeof(reason)) < 0)
+		fr_settings_refuse("fastreload-backend", text, reason);
+	uwsgi_foreach(usl, fr_settings.dirs)
+	{
+		/* uWSGI's own text is read again at a reload. */
+		char *folder = uwsgi_str(usl->value);
+
+		if (fr_backend_parse_folder(folder, by_default, &ops, reason, sizeof(reason)) < 0)
+			fr_settings_refuse("fastreload-dir", usl->value, reason);
+		usl->value = folder;
+		usl->custom_ptr = (void *)(uintptr_t)ops;
 	}
 }
 
@@ -319,7 +345,8 @@ static bool has_any_option(void)
 	return fr_settings.patterns || fr_settings.holds || fr_settings.ignore_files ||
 	       fr_settings.action_text || fr_settings.settle_text || fr_settings.mercy_text ||
 	       fr_settings.timeout_text || fr_settings.snapshots_text || fr_settings.broken_text ||
-	       fr_settings.strategy_text || fr_settings.memory_text || fr_settings.dry_run;
+	       fr_settings.strategy_text || fr_settings.memory_text || fr_settings.backend_text ||
+	       fr_settings.dry_run;
 }
 
 bool fr_settings_read(void)
@@ -332,6 +359,7 @@ bool fr_settings_read(void)
 	}
 	read_rules();
 	read_ignorefiles();
+	read_backends();
 	read_action();
 	read_settle();
 	read_snapshots();

@@ -21,12 +21,12 @@ struct uwsgi_string_list;
 
 struct fr_settings {
 	/* As the options say; NULL: not given. uWSGI owns the texts, and writes the lists. */
-	struct uwsgi_string_list *dirs;
+	struct uwsgi_string_list *dirs;     /* custom_ptr: the source that was asked for, or NULL */
 	struct uwsgi_string_list *patterns; /* custom: enum fr_rule_kind */
 	struct uwsgi_string_list *holds;    /* lock files */
 	struct uwsgi_string_list *ignore_files;
 	char *action_text, *settle_text, *mercy_text, *timeout_text, *snapshots_text, *broken_text,
-		*strategy_text, *memory_text, *dry_run;
+		*strategy_text, *memory_text, *backend_text, *dry_run;
 	int is_verbose, has_no_gitignore;
 	int dry_run_fd;
 

@@ -15,6 +15,7 @@
 #include "reload/nursery.h"
 #include "reload/reload.h"
 #include "report/sentence.h"
+#include "watch/backend.h"
 #include "watch/baseline.h"
 #include "watch/bytecode.h"
 #include "watch/explain.h"
@@ -37,6 +38,8 @@ static void take_trouble(void *ctx, const char *path, int error)
 	char text[1024], reason[512];
 
 	(void)ctx;
+	if (fr_backends_trouble(fr_door.backends, path, error))
+		return; /* and that says how it goes on */
 	if (error != -EACCES && (error == last_trouble || !fr_door.is_in_loop))
 		return; /* a limit: one line is enough, and at the start arm() says it */
 	last_trouble = error;
@@ -47,15 +50,17 @@ static void take_trouble(void *ctx, const char *path, int error)
 static void take_loss(void *ctx, const struct fr_source_ops *ops)
 {
 	(void)ctx;
-	(void)ops;
-	fr_log("the kernel dropped events (fs.inotify.max_queued_events): comparing all folders "
-	       "with what was there\n");
+	fr_log("%s%s: comparing all folders with what was there\n",
+	       ops == &fr_inotify_ops ? "the kernel" : ops->name,
+	       ops == &fr_inotify_ops ? " dropped events (fs.inotify.max_queued_events)"
+				      : " cannot tell what happened");
 }
 
 static void take_return(void *ctx, const struct fr_source_ops *ops)
 {
 	(void)ctx;
 	fr_log("%s sees again\n", ops->name);
+	fr_backends_back(fr_door.backends, ops);
 }
 
 static void take_failure(void *ctx, const struct fr_source_ops *ops, int error)
@@ -65,6 +70,7 @@ static void take_failure(void *ctx, const struct fr_source_ops *ops, int error)
 	(void)ctx;
 	ops->explain(error, 0, reason, sizeof(reason));
 	fr_log("%s sees nothing any more: %s\n", ops->name, reason);
+	fr_backends_failed(fr_door.backends, ops, error);
 }
 
 /* Somebody edits a file and waits for a reload that does not come: that is worth one line. */
@@ -84,6 +90,23 @@ static void take_ignored(void *ctx, const char *path, const struct fr_verdict *v
 	is_said = true;
 }
 
+static void say(void *ctx, const char *path, const char *text)
+{
+	char shown[1024];
+
+	(void)ctx;
+	fr_log("\"%s\" %s\n", fr_sentence_path(path, shown, sizeof(shown)), text);
+}
+
+/* What is as it always is need not be said at each reload. */
+static void say_choice(void *ctx, const char *path, const char *text, bool is_usual)
+{
+	if (!is_usual || !uwsgi.is_a_reload)
+		say(ctx, path, text);
+}
+
+static const struct fr_backend_hooks backend_hooks = {.say = say_choice};
+
 static const struct fr_watcher_hooks watcher_hooks = {
 	.note = take_note,
 	.trouble = take_trouble,
@@ -91,6 +114,7 @@ static const struct fr_watcher_hooks watcher_hooks = {
 	.failed = take_failure,
 	.ignored = take_ignored,
 	.back = take_return,
+	.say = say,
 };
 
 /* ---- the watch ---- */
@@ -113,12 +137,12 @@ static void add_holds(const char *folder)
 	}
 }
 
-static int add_folders(void)
+/* All of them before the first is added, so that one that is refused is all that is said. */
+static void resolve_folders(void)
 {
 	struct uwsgi_string_list *usl;
 	char reason[256];
 	char *path;
-	int error = 0;
 
 	uwsgi_foreach(usl, fr_settings.dirs)
 	{
@@ -131,21 +155,34 @@ static int add_folders(void)
 			fr_explain_absolute(usl->value, path, PATH_MAX);
 			fr_log("\"%s\" %s; it is awaited\n", usl->value, reason);
 		}
+		usl->value = path;
+	}
+}
+
+static int add_folders(void)
+{
+	struct uwsgi_string_list *usl;
+	int error = 0;
+
+	resolve_folders();
+	uwsgi_foreach(usl, fr_settings.dirs)
+	{
 		if (!error)
-			error = fr_watcher_add_root(fr_door.watcher, path, &fr_inotify_ops);
-		add_holds(path);
-		free(path);
+			error = fr_backends_add(fr_door.backends, usl->value, usl->custom_ptr);
+		add_holds(usl->value);
 	}
 	return error;
 }
 
-/* A limit of the system leaves part of the tree unwatched, and that is no start; a folder without
- * permission was named, and the rest is watched. */
+/* A folder that meets a limit of its source goes on by another one; one without permission was
+ * named, and the rest is watched. */
 static void arm(void)
 {
 	char reason[512];
 	int error = fr_watcher_new(fr_settings.rules, &watcher_hooks, NULL, &fr_door.watcher);
 
+	if (!error)
+		error = fr_backends_new(fr_door.watcher, &backend_hooks, NULL, &fr_door.backends);
 	if (!error) {
 		fr_watcher_use_ignorefiles(fr_door.watcher, fr_settings.ignorefiles);
 		fr_watcher_restore(fr_door.watcher, fr_door.handover.sources);
@@ -153,13 +190,19 @@ static void arm(void)
 	}
 	if (!error)
 		error = fr_watcher_arm(fr_door.watcher);
-	if (!error || error == -EACCES)
+	if (fr_door.backends)
+		fr_backends_step(fr_door.backends, fr_door_now_ms(), false);
+	if (!error || error == -EACCES || error == -ENOSPC || error == -EMFILE || error == -ENFILE)
 		return;
 	fr_watcher_explain(fr_door.watcher, &fr_inotify_ops, error, reason, sizeof(reason));
 	uwsgi_log("[fastreload] --fastreload-dir: %s cannot be watched: %s\n",
 		  fr_door.watcher ? "some folders" : "the folders", reason);
 	if (!uwsgi.is_a_reload)
 		exit(1);
+	if (fr_door.backends)
+		return;
+	fr_watcher_free(fr_door.watcher);
+	fr_door.watcher = NULL;
 }
 
 /* The files as they are now are what the application is about to load. */
@@ -192,6 +235,8 @@ void fr_start_watching(void)
 	/* After a reload uWSGI closes what it does not know, a little later (core/setup_utils.c,
 	 * uwsgi_setup_inherited_sockets). */
 	for (size_t i = 0, len = fr_watcher_fds(fr_door.watcher, fds); i < len; i++)
+		uwsgi_add_safe_fd(fds[i]);
+	for (size_t i = 0, len = fr_backends_fds(fr_door.backends, fds); i < len; i++)
 		uwsgi_add_safe_fd(fds[i]);
 	note_baseline(handover_fd);
 	if (handover_fd >= 0)

@@ -266,13 +266,15 @@ __attribute__((noreturn)) static void finish(void)
 }
 
 /* uWSGI itself may read files that make up the application (wsgi-file, mount, …), and Python is not
- * asked about those. */
+ * asked about those. Our own options name what is watched, which may be a disk that does not
+ * answer. */
 static void note_files_of_options(void)
 {
 	for (int i = 0; i < uwsgi.exported_opts_cnt; i++) {
 		const char *value = uwsgi.exported_opts[i]->value;
 		const char *file = value ? strrchr(value, '=') : NULL;
-		char *path = value ? realpath(file ? file + 1 : value, NULL) : NULL;
+		bool is_ours = strncmp(uwsgi.exported_opts[i]->key, "fastreload-", 11) == 0;
+		char *path = value && !is_ours ? realpath(file ? file + 1 : value, NULL) : NULL;
 
 		if (path && load.setup->uses_hooks->is_watched(load.setup->uses_ctx, path) &&
 		    !load.setup->uses_hooks->is_noise(load.setup->uses_ctx, path))
