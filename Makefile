@@ -86,8 +86,32 @@ build/flags: FORCE
 PLUGINDIR ?= $(shell $(UWSGI) --cflags | sed -n 's/.*-DUWSGI_PLUGIN_DIR="\\"\([^"\\]*\).*/\1/p')
 
 .PHONY: install
-install: all ## install the plugin into uWSGI's plugin folder (PLUGINDIR, DESTDIR)
+MANDIR ?= /usr/share/man
+install: all build/fastreload.7 ## install the plugin into uWSGI's plugin folder, and the man page (PLUGINDIR, MANDIR, DESTDIR)
 	install -D -m 644 build/fastreload_plugin.so "$(DESTDIR)$(PLUGINDIR)/fastreload_plugin.so"
+	install -D -m 644 build/fastreload.7 "$(DESTDIR)$(MANDIR)/man7/fastreload.7"
+
+# The README is the only source of the text.
+RST2MAN ?= $(firstword $(shell command -v rst2man rst2man.py) rst2man)
+build/fastreload.7: README.rst configs/debian/man-source
+	@$(call need,$(RST2MAN))
+	@mkdir -p build
+	$(Q)$(PYTHON) configs/debian/man-source README.rst | $(RST2MAN) --halt=warning >$@
+
+.PHONY: man
+man: build/fastreload.7 ## make the man page from the README: build/fastreload.7
+
+# Built apart from build/fastreload_plugin.so, with the flags that Debian gives its packages.
+DEBDIR ?= build/deb
+.PHONY: deb
+deb: ## make a Debian package of the plugin: build/deb/*.deb (DEBDIR, DEBFULLNAME, DEBEMAIL, FASTRELOAD_VERSION)
+	@PYTHON="$(PYTHON)" tests/setup deb
+	@$(MAKE) build/fastreload.7
+	@rm -rf "$(DEBDIR)" && mkdir -p "$(DEBDIR)"
+	$(Q)cd "$(DEBDIR)" && PYTHON="$(PYTHON)" CC="$(CC)" LDFLAGS="$$(dpkg-buildflags --get LDFLAGS) -Wl,-z,now" \
+		CFLAGS="$$(dpkg-buildflags --get CPPFLAGS) $$(dpkg-buildflags --get CFLAGS)" \
+		$(UWSGI) --build-plugin "$(ROOT)" >plugin.log || { cat plugin.log >&2; exit 1; }
+	@UWSGI="$(UWSGI)" configs/debian/make-deb "$(DEBDIR)/fastreload_plugin.so" build/fastreload.7 "$(DEBDIR)"
 
 # --- running it ------------------------------------------------------------------------------------------------
 
@@ -138,7 +162,7 @@ check: ## install what is missing, then everything below: lint, unit tests three
 # --- lint ------------------------------------------------------------------------------------------------------
 
 COMPILERS = gcc $(shell command -v $(CLANG) >/dev/null && echo $(CLANG))
-SHELL_SCRIPTS = $(shell grep -lsE -m1 '^\#!(/bin/|/usr/bin/env )(ba)?sh' .ci/* tests/* tests/*/*)
+SHELL_SCRIPTS = $(shell grep -lsE -m1 '^\#!(/bin/|/usr/bin/env )(ba)?sh' .ci/* configs/*/* tests/* tests/*/*)
 
 .PHONY: lint
 lint: ## warnings of gcc and clang as errors, cppcheck, shellcheck
