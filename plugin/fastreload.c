@@ -13,6 +13,7 @@
 
 #include <pthread.h>
 
+#include "door/act.h"
 #include "door/cycle.h"
 #include "door/door.h"
 #include "door/say.h"
@@ -20,6 +21,7 @@
 #include "door/start.h"
 #include "emperor/monitor.h"
 #include "reload/broken.h"
+#include "reload/command.h"
 #include "reload/generation.h"
 #include "reload/loop.h"
 #include "reload/nursery.h"
@@ -79,6 +81,8 @@ static int init(void)
 	if (fr_cycle_open() < 0)
 		fr_door_out_of_memory();
 	fr_start_watching();
+	if (fr_door.watcher)
+		fr_act_open();
 	if (fr_door.watcher && uwsgi.is_a_reload)
 		uwsgi.need_app = 0; /* see cycle.c, watch_need_app */
 	return 0;
@@ -133,6 +137,7 @@ static void leave_descriptors_to_master(void)
 	is_child = true;
 	fr_wake_close_in_child();
 	fr_output_close_in_child();
+	fr_command_close_in_child();
 	fr_nursery_close_in_child();
 	close_watcher();
 }
@@ -183,7 +188,7 @@ static void enter_loop(void)
 		       strerror(-error));
 	if (uwsgi.is_a_reload)
 		return;
-	plan = fr_cycle_plan();
+	fr_cycle_plan(&plan);
 	fr_say_hello(&plan);
 }
 

@@ -17,6 +17,21 @@ static int bad(char *error, size_t error_size, const char *sentence)
 	return -EINVAL;
 }
 
+/* Digits only: no sign, no space, no unit. */
+static bool parse_number(const char *value, long min, long max, long *ret_number)
+{
+	char *end;
+	long number;
+
+	errno = 0;
+	number = strtol(value, &end, 10);
+	if (value[0] < '0' || value[0] > '9' || *end != '\0' || errno || number < min ||
+	    number > max)
+		return false;
+	*ret_number = number;
+	return true;
+}
+
 int fr_config_parse_action(const char *value, enum fr_action *ret_action, const char **ret_file,
 			   char *error, size_t error_size)
 {
@@ -43,19 +58,63 @@ int fr_config_parse_action(const char *value, enum fr_action *ret_action, const 
 		   "is no action; there are auto, swap, reload, workers, chain and touch:FILE");
 }
 
-/* Digits only: no sign, no space, no unit. */
-static bool parse_number(const char *value, long min, long max, long *ret_number)
+/* The action whose name is the first name_len bytes of value, or FR_ACTIONS. */
+static enum fr_action find_action(const char *value, size_t name_len)
 {
-	char *end;
+	int action = FR_ACTION_AUTO;
+
+	for (; action < FR_ACTIONS; action++) {
+		const char *name = fr_action_name((enum fr_action)action);
+
+		if (strlen(name) == name_len && strncmp(name, value, name_len) == 0)
+			break;
+	}
+	return (enum fr_action)action;
+}
+
+/* Does the argument, which may be empty, suit the action? Returns what is wrong with it, or NULL.
+ */
+static const char *check_argument(enum fr_action action, const char *argument)
+{
 	long number;
 
-	errno = 0;
-	number = strtol(value, &end, 10);
-	if (value[0] < '0' || value[0] > '9' || *end != '\0' || errno || number < min ||
-	    number > max)
-		return false;
-	*ret_number = number;
-	return true;
+	switch (action) {
+	case FR_ACTION_TOUCH:
+		return *argument ? NULL
+				 : "names no file; write touch:FILE, as in touch:/tmp/reload.me";
+	case FR_ACTION_EXEC:
+		return *argument ? NULL : "names no command; write exec:COMMAND, as in exec:make";
+	case FR_ACTION_SIGNAL:
+		return parse_number(argument, 0, 255, &number)
+			       ? NULL
+			       : "has no signal of uWSGI; write signal:N with a number from 0 to "
+				 "255, as in signal:17";
+	default:
+		return *argument ? "has something behind an action that needs nothing more" : NULL;
+	}
+}
+
+int fr_config_parse_reaction(const char *value, struct fr_reaction *ret_reaction, char *error,
+			     size_t error_size)
+{
+	size_t name_len = strcspn(value, ": \t");
+	const char *argument = value + name_len, *reason;
+	enum fr_action action = find_action(value, name_len);
+
+	if (action == FR_ACTIONS)
+		return bad(error, error_size,
+			   "has no action that is known; there are auto, swap, reload, workers, "
+			   "chain, mules, spoolers, touch:FILE, signal:N, exec:COMMAND, log and "
+			   "ignore");
+	if (*argument)
+		argument++;
+	while (*argument == ' ' || *argument == '\t')
+		argument++;
+	reason = check_argument(action, argument);
+	if (reason)
+		return bad(error, error_size, reason);
+	*ret_reaction = (struct fr_reaction){action, *argument ? argument : NULL};
+	return 0;
 }
 
 int fr_config_parse_settle(const char *value, int64_t *ret_ms, char *error, size_t error_size)

@@ -46,6 +46,13 @@ int fr_config_pin(enum fr_pin pin, int snapshots, enum fr_action *action, char *
 /* Whole MiB from 1 to FR_CONFIG_MAX_MIB. 0, or -EINVAL with a sentence in error. */
 int fr_config_parse_memory(const char *value, int64_t *ret_kib, char *error, size_t error_size);
 
+/*
+ * What --fastreload-on may say behind the pattern: any action, with what it needs behind a colon or
+ * a blank; the argument points into value. 0, or -EINVAL with a sentence in error.
+ */
+int fr_config_parse_reaction(const char *value, struct fr_reaction *ret_reaction, char *error,
+			     size_t error_size);
+
 /* Whole seconds from 1 to FR_CONFIG_MAX_SECONDS, given back in ms. 0, or -EINVAL with a sentence in
  * error. */
 int fr_config_parse_seconds(const char *value, int64_t *ret_ms, char *error, size_t error_size);

@@ -506,6 +506,16 @@ bool fr_pattern_matches(const struct fr_pattern *pattern, const char *path, bool
 	return fr_pattern_matches_span(pattern, path, strlen(path), is_folder);
 }
 
+bool fr_pattern_matches_with_parents(const struct fr_pattern *pattern, const char *path,
+				     bool is_folder)
+{
+	for (const char *slash = strchr(path, '/'); slash; slash = strchr(slash + 1, '/')) {
+		if (fr_pattern_matches_span(pattern, path, (size_t)(slash - path), true))
+			return true;
+	}
+	return fr_pattern_matches(pattern, path, is_folder);
+}
+
 /*
  * The number of tokens up to the next '/' of the pattern, or up to its end. *ret_has_folders says
  * that a "**" is among them, so that they do not stand for one name.

@@ -44,6 +44,11 @@ bool fr_pattern_matches(const struct fr_pattern *pattern, const char *path, bool
 bool fr_pattern_matches_span(const struct fr_pattern *pattern, const char *path, size_t path_len,
 			     bool is_folder);
 
+/* Does the pattern match path, or a folder that path lies in? Arguments as of fr_pattern_matches.
+ */
+bool fr_pattern_matches_with_parents(const struct fr_pattern *pattern, const char *path,
+				     bool is_folder);
+
 /*
  * Could the pattern match something below the folder `path`? True only for anchored patterns whose
  * start leads there, name by name: "vendor/lib/x.py" may match below "vendor" and "vendor/lib", not

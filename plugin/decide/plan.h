@@ -9,6 +9,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+struct fr_reactions;
+
 enum fr_action {
 	FR_ACTION_AUTO,    /* whatever suits the instance; never the outcome of a plan */
 	FR_ACTION_SWAP,    /* new workers beside the old ones, that take over when they are ready */
@@ -16,7 +18,14 @@ enum fr_action {
 			      again */
 	FR_ACTION_WORKERS, /* all workers at once, in place */
 	FR_ACTION_CHAIN,   /* one worker after the other, in place */
-	FR_ACTION_TOUCH,   /* somebody else's file is touched, and that is all */
+	/* What follows brings no new code into service. */
+	FR_ACTION_TOUCH,    /* somebody else's file is touched */
+	FR_ACTION_SIGNAL,   /* a uWSGI signal, for which the application has a handler */
+	FR_ACTION_MULES,    /* all mules are started again */
+	FR_ACTION_SPOOLERS, /* all spoolers are started again */
+	FR_ACTION_EXEC,     /* a command, and only if it succeeds, what a change does otherwise */
+	FR_ACTION_LOG,      /* a line in the log, and that is all */
+	FR_ACTION_IGNORE,   /* the file does not count; never the outcome of a plan */
 	FR_ACTIONS,
 };
 
@@ -31,9 +40,18 @@ enum fr_pin {
 	FR_PINS,
 };
 
+/* An action with what it needs to know. */
+struct fr_reaction {
+	enum fr_action action;
+	const char *argument; /* the file, the number, the command; NULL: it needs none */
+};
+
 /* What the decision rests on; all borrowed. */
 struct fr_plan_facts {
-	enum fr_action wanted;        /* --fastreload-action */
+	struct fr_reaction wanted;                            /* --fastreload-action */
+	const struct fr_reactions *reactions;                 /* --fastreload-on; NULL: none */
+	const char *(*relative)(void *ctx, const char *path); /* to the watched folder */
+	void *ctx;
 	bool has_lazy_apps;           /* each worker loads the application itself */
 	bool is_workers_safe;         /* with lazy apps: nothing is registered again by each load */
 	const char *no_swap;          /* why FR_ACTION_SWAP is not safe here; NULL: it is */
@@ -41,14 +59,30 @@ struct fr_plan_facts {
 	size_t own_files_len;
 };
 
+/* One for each rule, and one for --fastreload-action. */
+#define FR_PLAN_MAX_STEPS 65
+
+/*
+ * What is done, in this order: all commands, one after the other, and nothing else if one of them
+ * fails; what is done besides; then the one action that brings new code into service, which covers
+ * the weaker ones that were asked for as well (reload, then swap, workers, chain).
+ */
 struct fr_plan {
-	enum fr_action action;
-	const char *reason; /* static, or the facts' no_swap */
+	struct fr_reaction commands[FR_PLAN_MAX_STEPS];
+	size_t commands_len;
+	struct fr_reaction besides[FR_PLAN_MAX_STEPS]; /* TOUCH to SPOOLERS */
+	size_t besides_len;
+	enum fr_action action; /* SWAP to CHAIN; FR_ACTION_LOG: there is no new code to load */
+	const char *reason;    /* of the action; static, or the facts' no_swap */
 };
 
-/* What is done when the files at paths (absolute, borrowed) have changed? */
-struct fr_plan fr_plan_make(const struct fr_plan_facts *facts, const char *const *paths,
-			    size_t paths_len);
+/* What is done when the files at paths (absolute, borrowed) have changed? Without any: what does a
+ * change do? The arguments in the plan are those of the facts. */
+void fr_plan_make(const struct fr_plan_facts *facts, const char *const *paths, size_t paths_len,
+		  struct fr_plan *ret_plan);
+
+/* "exec:make, signal:17, swap": all that is done. Returns text. */
+char *fr_plan_describe(const struct fr_plan *plan, char *text, size_t text_size);
 
 /* The name of a strategy as it is written in --fastreload-strategy; static. */
 const char *fr_pin_name(enum fr_pin pin);

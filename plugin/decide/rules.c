@@ -213,10 +213,10 @@ void fr_rules_free(struct fr_rules *rules)
 	free(rules);
 }
 
-int fr_rules_add(struct fr_rules *rules, enum fr_rule_kind kind, const char *pattern,
-		 const char **ret_reason)
+int fr_rules_add_from(struct fr_rules *rules, enum fr_rule_kind kind, const char *pattern,
+		      const char *origin, const char **ret_reason)
 {
-	struct fr_rule rule = {.kind = kind};
+	struct fr_rule rule = {.kind = kind, .origin = origin};
 	struct fr_rule *added;
 	int r;
 
@@ -224,7 +224,6 @@ int fr_rules_add(struct fr_rules *rules, enum fr_rule_kind kind, const char *pat
 		*ret_reason = "only includes and excludes can be added to the built-in rules";
 		return -EINVAL;
 	}
-	rule.origin = kind == FR_RULE_INCLUDE ? "--fastreload-include" : "--fastreload-exclude";
 	r = append_rule(rules, rule, pattern, ret_reason);
 	if (r < 0)
 		return r;
@@ -234,19 +233,16 @@ int fr_rules_add(struct fr_rules *rules, enum fr_rule_kind kind, const char *pat
 	return 0;
 }
 
-/* ---- judgement ---- */
-
-/* Does the pattern match path, or a folder that path lies in? */
-static bool matches_with_parents(const struct fr_pattern *pattern, const char *path, bool is_folder)
+int fr_rules_add(struct fr_rules *rules, enum fr_rule_kind kind, const char *pattern,
+		 const char **ret_reason)
 {
-	const char *slash;
-
-	for (slash = strchr(path, '/'); slash; slash = strchr(slash + 1, '/')) {
-		if (fr_pattern_matches_span(pattern, path, (size_t)(slash - path), true))
-			return true;
-	}
-	return fr_pattern_matches(pattern, path, is_folder);
+	return fr_rules_add_from(rules, kind, pattern,
+				 kind == FR_RULE_INCLUDE ? "--fastreload-include"
+							 : "--fastreload-exclude",
+				 ret_reason);
 }
+
+/* ---- judgement ---- */
 
 static void set_verdict(struct fr_verdict *verdict, bool counts, const struct fr_rule *rule)
 {
@@ -315,7 +311,7 @@ static const struct fr_rule *find_last_for_file(const struct fr_rules *rules, co
 		rule = &rules->rules[i - 1];
 		if (rule->kind == FR_RULE_NEVER || rule->is_unless_package)
 			continue;
-		if (matches_with_parents(rule->pattern, path, false))
+		if (fr_pattern_matches_with_parents(rule->pattern, path, false))
 			return rule;
 	}
 	return NULL;
@@ -349,7 +345,7 @@ static bool applies_to_folder(const struct fr_rule *rule, const char *path,
 	/* What lies below such a folder is asked for only if the folder itself was entered. */
 	if (rule->is_unless_package)
 		return !facts->has_init_py && fr_pattern_matches(rule->pattern, path, true);
-	return matches_with_parents(rule->pattern, path, true);
+	return fr_pattern_matches_with_parents(rule->pattern, path, true);
 }
 
 /* The last include that matches the folder itself, or could match something below it. */

@@ -56,6 +56,10 @@ void fr_rules_free(struct fr_rules *rules);
 int fr_rules_add(struct fr_rules *rules, enum fr_rule_kind kind, const char *pattern,
 		 const char **ret_reason);
 
+/* The same for a pattern that another option gave: origin (static) is its name. */
+int fr_rules_add_from(struct fr_rules *rules, enum fr_rule_kind kind, const char *pattern,
+		      const char *origin, const char **ret_reason);
+
 /*
  * Does the file at path count? path is relative to the watched folder, without a leading '/'. A
  * rule that matches one of its parent folders counts as matching the file. A file of a NEVER kind

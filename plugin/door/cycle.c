@@ -5,10 +5,12 @@
 
 #include "decide/batch.h"
 #include "decide/loop_guard.h"
+#include "door/act.h"
 #include "door/cycle.h"
 #include "door/door.h"
 #include "door/say.h"
 #include "door/settings.h"
+#include "reload/command.h"
 #include "reload/eligible.h"
 #include "reload/reload.h"
 #include "reload/slots.h"
@@ -50,8 +52,10 @@ static struct {
 	int64_t hold_look_ms; /* the batch is held back: when to look again; -1: it is not */
 	bool is_hold_said;
 	bool is_paused;
-	bool must_rescan; /* the batch overflowed */
-	bool is_loaded;   /* the first workers serve */
+	struct fr_plan plan; /* for `changes`, once it is begun */
+	bool has_unloaded;   /* files came or went, and no load has followed */
+	bool must_rescan;    /* the batch overflowed */
+	bool is_loaded;      /* the first workers serve */
 } cycle;
 
 int fr_cycle_open(void)
@@ -99,10 +103,18 @@ void fr_cycle_note(const char *path, enum fr_hint hint)
 		fr_reload_hold(fr_door_now_ms());
 }
 
-struct fr_plan fr_cycle_plan(void)
+static const char *relative(void *ctx, const char *path)
+{
+	(void)ctx;
+	return fr_watcher_relative(fr_door.watcher, path);
+}
+
+void fr_cycle_plan(struct fr_plan *ret_plan)
 {
 	const struct fr_plan_facts facts = {
-		.wanted = fr_settings.action,
+		.wanted = {fr_settings.action, fr_settings.action_argument},
+		.reactions = fr_settings.reactions,
+		.relative = relative,
 		.has_lazy_apps = uwsgi.lazy_apps || uwsgi.lazy,
 		.is_workers_safe = fr_door.is_workers_safe,
 		.no_swap = fr_door.no_swap,
@@ -110,7 +122,7 @@ struct fr_plan fr_cycle_plan(void)
 		.own_files_len = fr_settings.own_files_len,
 	};
 
-	return fr_plan_make(&facts, cycle.changes.paths, cycle.changes.len);
+	fr_plan_make(&facts, cycle.changes.paths, cycle.changes.len, ret_plan);
 }
 
 /* ---- what goes on beside the changes ---- */
@@ -194,24 +206,35 @@ static bool are_all_edits(void)
 	return !cycle.must_rescan;
 }
 
-static void act(void)
+/* Makes the plan for the changes, and begins with it. */
+static void begin(void)
 {
-	struct fr_plan plan;
-	int error;
-
 	look_for_side_effects();
 	if (uwsgi_instance_is_reloading)
 		return; /* and that takes in what has changed */
-	plan = fr_cycle_plan();
-	uwsgi.need_app = 0; /* see watch_need_app */
+	fr_cycle_plan(&cycle.plan);
 	fr_say_changes(&cycle.changes, fr_door.handover.what, sizeof(fr_door.handover.what));
-	fr_say_action(&plan);
-	if (plan.action != FR_ACTION_TOUCH) /* what follows from that is not known here */
-		fr_loop_guard_begin(&fr_door.handover.loop_guard, fr_door_now_ms());
-	error = fr_reload_start(plan.action,
+	fr_say_action(&cycle.plan);
+	fr_act_begin(&cycle.plan, &cycle.changes, cycle.changes_event_ms);
+}
+
+/* Brings the new code into service, if that is part of the plan. */
+static void load(void)
+{
+	bool are_edits = are_all_edits() && !cycle.has_unloaded;
+	int error;
+
+	cycle.has_unloaded = !are_edits;
+	if (cycle.plan.action == FR_ACTION_LOG) {
+		fr_reload_release(fr_door_now_ms());
+		return;
+	}
+	cycle.has_unloaded = false;
+	uwsgi.need_app = 0; /* see watch_need_app */
+	fr_loop_guard_begin(&fr_door.handover.loop_guard, fr_door_now_ms());
+	error = fr_reload_start(cycle.plan.action,
 				&(struct fr_reload_request){
-					.argument = fr_settings.action_argument,
-					.changed = are_all_edits() ? cycle.changes.paths : NULL,
+					.changed = are_edits ? cycle.changes.paths : NULL,
 					.changed_len = cycle.changes.len,
 					.event_ms = cycle.changes_event_ms,
 					.now_ms = fr_door_now_ms(),
@@ -219,7 +242,27 @@ static void act(void)
 	if (!error)
 		return;
 	fr_loop_guard_end(&fr_door.handover.loop_guard, fr_door_now_ms());
-	fr_log("%s failed: %s\n", fr_action_name(plan.action), strerror(-error));
+	fr_log("%s failed: %s\n", fr_action_name(cycle.plan.action), strerror(-error));
+}
+
+/* Begins, or goes on with what was begun. Returns whether it is done. */
+static bool act(void)
+{
+	if (!fr_act_is_open())
+		begin();
+	switch (fr_act_step()) {
+	case FR_ACT_WAITING:
+		return false;
+	case FR_ACT_DONE:
+		load();
+		break;
+	case FR_ACT_FAILED: /* what is being loaded, and held back, is of no use any more */
+		cycle.has_unloaded |= !are_all_edits();
+		break;
+	case FR_ACT_IDLE:
+		break;
+	}
+	return true;
 }
 
 /*
@@ -312,12 +355,14 @@ static bool decide(int64_t now)
 		return false;
 	if (fr_changes_step(&cycle.changes, fr_door.watcher))
 		return true;
-	if (cycle.changes.len > 0 && may_act(now)) {
-		if (cycle.act_at_ms > now && fr_batch_len(cycle.batch) == 0)
-			return false;
-		if (cycle.act_at_ms > now)
+	if (cycle.changes.len > 0 && (fr_act_is_open() || may_act(now))) {
+		if (!fr_act_is_open() && cycle.act_at_ms > now) {
+			if (fr_batch_len(cycle.batch) == 0)
+				return false;
 			fr_loop_guard_disturb(&fr_door.handover.loop_guard);
-		act();
+		}
+		if (!act())
+			return false;
 	} else {
 		fr_reload_release(now);
 		if (cycle.changes.len == 0)
@@ -336,6 +381,8 @@ static int64_t next_decision(int64_t now)
 
 	if (uwsgi_instance_is_reloading || uwsgi_instance_is_dying)
 		return -1;
+	if (fr_act_is_open())
+		return -1; /* the end of its command wakes us */
 	if (fr_changes_is_open(&cycle.changes))
 		return cycle.act_at_ms;
 	if (cycle.is_paused || fr_reload_must_wait(now))
@@ -410,6 +457,9 @@ void fr_cycle_turn(void)
 	if ((!has_more || is_overdue(now)) && !uwsgi_instance_is_reloading &&
 	    !uwsgi_instance_is_dying)
 		has_more = decide(now);
+	if (uwsgi_instance_is_reloading || uwsgi_instance_is_dying)
+		fr_act_stop();
+	fr_wake_follow_other(FR_WAKE_COMMAND, fr_command_pid());
 	progress = fr_reload_step(now, reasons & FR_WAKE_WORKER, &times, &reload_wake_ms);
 	finish(progress, &times);
 	fr_wake_at(next_wake(now, has_more, reload_wake_ms));

@@ -26,7 +26,7 @@ int fr_cycle_hold_for(const char *path);
 void fr_cycle_pause(bool is_paused);
 
 /* What the changes that are being looked at would do; with none, what a change does. */
-struct fr_plan fr_cycle_plan(void);
+void fr_cycle_plan(struct fr_plan *ret_plan);
 
 /* One turn, at least once a second. Only while the watcher is there and the loop has begun. */
 void fr_cycle_turn(void);

@@ -9,6 +9,7 @@
 #include "door/say.h"
 #include "door/settings.h"
 #include "reload/broken.h"
+#include "reload/command.h"
 #include "reload/generation.h"
 #include "reload/nursery.h"
 #include "reload/reload.h"
@@ -26,9 +27,11 @@ extern struct uwsgi_server uwsgi;
 
 void fr_say_hello(const struct fr_plan *plan)
 {
+	char steps[1024];
+
 	fr_log("watching %zu folders, in which %zu files count; a change does: %s (%s)\n",
 	       fr_watcher_folders(fr_door.watcher), fr_watcher_files(fr_door.watcher),
-	       fr_action_name(plan->action), plan->reason);
+	       fr_plan_describe(plan, steps, sizeof(steps)), plan->reason);
 	if (plan->action == FR_ACTION_RELOAD && uwsgi.max_fd > 1048576)
 		fr_verbose("the limit of open files is very high (%lu): uWSGI would close them all "
 			   "one by one at each reload; that is cut short\n",
@@ -60,9 +63,22 @@ void fr_say_changes(const struct fr_changes *changes, char *text, size_t text_si
 
 void fr_say_action(const struct fr_plan *plan)
 {
-	fr_log("%s: %s%s%s (%s)\n", fr_door.handover.what, fr_action_name(plan->action),
-	       plan->action == FR_ACTION_TOUCH ? ":" : "",
-	       plan->action == FR_ACTION_TOUCH ? fr_settings.action_argument : "", plan->reason);
+	char steps[1024], text[1024];
+
+	fr_log("%s: %s (%s)\n", fr_door.handover.what,
+	       fr_sentence_path(fr_plan_describe(plan, steps, sizeof(steps)), text, sizeof(text)),
+	       plan->reason);
+}
+
+void fr_say_step_failure(const struct fr_reaction *step, int error)
+{
+	if (step->action == FR_ACTION_SIGNAL && error == -ENOENT)
+		fr_log("signal:%s went nowhere: the application has registered no handler for it\n",
+		       step->argument);
+	else
+		fr_log("%s%s%s failed: %s\n", fr_action_name(step->action),
+		       step->argument ? ":" : "", step->argument ? step->argument : "",
+		       strerror(-error));
 }
 
 void fr_say_unchanged(const struct fr_changes *changes)
@@ -142,12 +158,62 @@ static char *name_culprit(const char *output, char *text, size_t text_size)
 	return text;
 }
 
-static void show_page(const char *headline)
+static void show_page(const char *headline, const char *output)
 {
 	static char html[FR_BROKEN_MAX_BYTES];
 
-	fr_broken_show(html,
-		       fr_page_write(headline, fr_generation_failure_output(), html, sizeof(html)));
+	fr_broken_show(html, fr_page_write(headline, output, html, sizeof(html)));
+}
+
+/* Each line of what a command printed is one of ours. */
+static void say_output(const char *output)
+{
+	while (*output) {
+		size_t len = strcspn(output, "\n");
+		char line[512], text[1024];
+
+		snprintf(line, sizeof(line), "%.*s", (int)len, output);
+		fr_log("  %s\n", fr_sentence_path(line, text, sizeof(text)));
+		output += len + (output[len] == '\n');
+	}
+}
+
+/* "ended with status 1" */
+static void describe_end(const struct fr_command_result *result, char *text, size_t text_size)
+{
+	if (result->is_lost)
+		snprintf(text, text_size, "was ended by somebody else");
+	else if (result->is_timeout)
+		snprintf(text, text_size, "was ended: it may take %lld s (--fastreload-timeout)",
+			 (long long)fr_settings.timeout_ms / 1000);
+	else if (WIFSIGNALED(result->status))
+		snprintf(text, text_size, "was ended by signal %d", WTERMSIG(result->status));
+	else
+		snprintf(text, text_size, "ended with status %d", WEXITSTATUS(result->status));
+}
+
+void fr_say_command(const struct fr_reaction *command, const struct fr_command_result *result,
+		    int64_t took_ms)
+{
+	static bool has_page; /* of a command that failed */
+	char end[128], name[256], headline[512];
+
+	fr_sentence_path(command->argument, name, sizeof(name));
+	say_output(result->output);
+	if (!result->is_lost && !result->is_timeout && result->status == 0) {
+		fr_log("exec:%s succeeded in %lld ms\n", name, (long long)took_ms);
+		if (has_page)
+			fr_broken_hide();
+		has_page = false;
+		return;
+	}
+	describe_end(result, end, sizeof(end));
+	snprintf(headline, sizeof(headline), "exec:%s %s", name, end);
+	show_page(headline, result->output);
+	has_page = true;
+	fr_log("not reloaded: %s after %lld ms; the last good code goes on serving, and the next "
+	       "save is tried\n",
+	       headline, (long long)took_ms);
 }
 
 void fr_say_failure(void)
@@ -155,7 +221,7 @@ void fr_say_failure(void)
 	char culprit[1024];
 
 	name_culprit(fr_generation_failure_output(), culprit, sizeof(culprit));
-	show_page(culprit[0] ? culprit : fr_generation_failure());
+	show_page(culprit[0] ? culprit : fr_generation_failure(), fr_generation_failure_output());
 	fr_log("not reloaded: %s%s%s%s; the last good code goes on serving, and the next save is "
 	       "tried\n",
 	       fr_generation_failure(), culprit[0] ? " (" : "", culprit, culprit[0] ? ")" : "");

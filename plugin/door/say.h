@@ -10,9 +10,12 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 struct fr_changes;
+struct fr_command_result;
 struct fr_plan;
+struct fr_reaction;
 struct fr_reload_times;
 
 /* What is watched, and what a change does; when the master's loop begins. */
@@ -26,6 +29,13 @@ void fr_say_changes(const struct fr_changes *changes, char *text, size_t text_si
 
 /* What is done about the changes that fr_door.handover names. */
 void fr_say_action(const struct fr_plan *plan);
+
+/* A step of a plan could not be done; error is a negative errno. */
+void fr_say_step_failure(const struct fr_reaction *step, int error);
+
+/* How a command ended, and what it printed. */
+void fr_say_command(const struct fr_reaction *command, const struct fr_command_result *result,
+		    int64_t took_ms);
 
 /* Files were written to, and none has changed. */
 void fr_say_unchanged(const struct fr_changes *changes);

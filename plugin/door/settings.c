@@ -6,6 +6,7 @@
 #include <uwsgi.h>
 
 #include "decide/config.h"
+#include "decide/reactions.h"
 #include "decide/rules.h"
 #include "door/door.h"
 #include "door/settings.h"
@@ -65,6 +66,12 @@ struct uwsgi_option fr_settings_options[] = {
 	{"fastreload-strategy", required_argument, 0,
 	 "how it is done: auto (default), full, workers, swap, warm or checkpoint",
 	 uwsgi_opt_set_str, &fr_settings.strategy_text, 0},
+	{"fastreload-on", required_argument, 0,
+	 "what a change of the files that match a gitignore-style pattern does: \"PATTERN "
+	 "ACTION\", "
+	 "with an action as above, or mules, spoolers, signal:N, exec:COMMAND, log or ignore "
+	 "(repeatable, the last match decides)",
+	 opt_pattern, (void *)FR_SETTINGS_ON, 0},
 	{"fastreload-settle", required_argument, 0,
 	 "milliseconds of quiet before acting on a change (default 10)", uwsgi_opt_set_str,
 	 &fr_settings.settle_text, 0},
@@ -111,22 +118,69 @@ void fr_settings_refuse(const char *option, const char *value, const char *reaso
 	exit(1);
 }
 
+/* What uWSGI has to have for an action. Returns what it lacks, or NULL. */
+static const char *find_obstacle(enum fr_action action)
+{
+	switch (action) {
+	case FR_ACTION_WORKERS:
+	case FR_ACTION_CHAIN:
+		return uwsgi.lazy_apps || uwsgi.lazy
+			       ? NULL
+			       : "needs lazy-apps: without it the workers come back with the code "
+				 "that the master loaded; add \"lazy-apps = true\", or use "
+				 "\"auto\"";
+	case FR_ACTION_MULES:
+		return uwsgi.mules_cnt > 0 ? NULL : "needs mules, and there are none";
+	case FR_ACTION_SPOOLERS:
+		return uwsgi.spoolers ? NULL : "needs spoolers, and there are none";
+	default:
+		return NULL;
+	}
+}
+
+/* A file that something follows from counts, unless that is to ignore it. */
+static void read_reaction(const char *text)
+{
+	const char *pattern, *reason;
+	char error[512];
+	bool ignores;
+
+	if (fr_reactions_add(fr_settings.reactions, text, &pattern, &ignores, error,
+			     sizeof(error)) < 0)
+		fr_settings_refuse("fastreload-on", text, error);
+	for (int action = 0; action < FR_ACTIONS; action++) {
+		reason = find_obstacle((enum fr_action)action);
+		if (reason && fr_reactions_have(fr_settings.reactions, (enum fr_action)action))
+			fr_settings_refuse("fastreload-on", text, reason);
+	}
+	if (fr_rules_add_from(fr_settings.rules, ignores ? FR_RULE_EXCLUDE : FR_RULE_INCLUDE,
+			      pattern, "--fastreload-on", &reason) < 0)
+		fr_settings_refuse("fastreload-on", text, reason);
+}
+
 static void read_rules(void)
 {
 	struct uwsgi_string_list *usl;
 	const char *reason;
 
-	if (fr_rules_new(&fr_settings.rules) < 0)
+	if (fr_rules_new(&fr_settings.rules) < 0 || fr_reactions_new(&fr_settings.reactions) < 0)
 		fr_door_out_of_memory();
 	uwsgi_foreach(usl, fr_settings.patterns)
 	{
 		enum fr_rule_kind kind = (enum fr_rule_kind)usl->custom;
 
-		if (fr_rules_add(fr_settings.rules, kind, usl->value, &reason) < 0)
+		if (usl->custom == FR_SETTINGS_ON)
+			read_reaction(usl->value);
+		else if (fr_rules_add(fr_settings.rules, kind, usl->value, &reason) < 0)
 			fr_settings_refuse(kind == FR_RULE_INCLUDE ? "fastreload-include"
 								   : "fastreload-exclude",
 					   usl->value, reason);
 	}
+}
+
+bool fr_settings_have_action(enum fr_action action)
+{
+	return fr_settings.action == action || fr_reactions_have(fr_settings.reactions, action);
 }
 
 /* For .gitignore as git does, quietly; what was written for us is worth a line, but not a thousand.
@@ -251,13 +305,10 @@ static void check_lazy_apps(void)
 {
 	const char *option =
 		fr_settings.pin == FR_PIN_WORKERS ? "fastreload-strategy" : "fastreload-action";
+	const char *obstacle = find_obstacle(fr_settings.action);
 
-	if ((fr_settings.action == FR_ACTION_WORKERS || fr_settings.action == FR_ACTION_CHAIN) &&
-	    !uwsgi.lazy_apps && !uwsgi.lazy)
-		fr_settings_refuse(
-			option, fr_action_name(fr_settings.action),
-			"needs lazy-apps: without it the workers come back with the code that the "
-			"master loaded; add \"lazy-apps = true\", or use \"auto\"");
+	if (obstacle)
+		fr_settings_refuse(option, fr_action_name(fr_settings.action), obstacle);
 }
 
 static void read_broken(void)

@@ -15,14 +15,18 @@
 #include "decide/plan.h"
 
 struct fr_ignorefiles;
+struct fr_reactions;
 struct fr_rules;
 struct uwsgi_option;
 struct uwsgi_string_list;
 
+/* --fastreload-on among the patterns: all are tried in the order in which they were given. */
+#define FR_SETTINGS_ON 100
+
 struct fr_settings {
 	/* As the options say; NULL: not given. uWSGI owns the texts, and writes the lists. */
 	struct uwsgi_string_list *dirs;     /* custom_ptr: the source that was asked for, or NULL */
-	struct uwsgi_string_list *patterns; /* custom: enum fr_rule_kind */
+	struct uwsgi_string_list *patterns; /* custom: enum fr_rule_kind, or FR_SETTINGS_ON */
 	struct uwsgi_string_list *holds;    /* lock files */
 	struct uwsgi_string_list *ignore_files;
 	char *action_text, *settle_text, *mercy_text, *timeout_text, *snapshots_text, *broken_text,
@@ -33,6 +37,7 @@ struct fr_settings {
 	/* As they were understood, by fr_settings_read. */
 	struct fr_rules *rules;
 	struct fr_ignorefiles *ignorefiles;
+	struct fr_reactions *reactions;
 	enum fr_action action;
 	const char *action_argument; /* what the action has after the colon, or NULL */
 	int64_t settle_ms, mercy_ms, timeout_ms;
@@ -54,6 +59,9 @@ extern struct uwsgi_option fr_settings_options[];
  * anything to watch. Ends the process with one line where a value is wrong, and after a dry run.
  */
 bool fr_settings_read(void);
+
+/* Is this one of the actions that a change may lead to? */
+bool fr_settings_have_action(enum fr_action action);
 
 /* Bad input ends the start with one line: "--option: "value" reason". Never called later. */
 __attribute__((noreturn)) void fr_settings_refuse(const char *option, const char *value,

@@ -269,13 +269,18 @@ static const struct fr_uses_hooks uses_hooks = {
 	.is_noise = is_noise,
 };
 
-/* Somebody has asked for it in particular. */
-__attribute__((noreturn)) static void refuse_swap(const char *reason)
+/* Somebody has asked for it in particular; but what runs already is not to end for it. */
+static void refuse_swap(const char *reason)
 {
+	const char *option = fr_settings.strategy_text              ? "strategy"
+			     : fr_settings.action == FR_ACTION_SWAP ? "action"
+								    : "on";
+
 	uwsgi_log("[fastreload] --fastreload-%s: \"%s\" is not possible here: %s; use \"auto\"\n",
-		  fr_settings.strategy_text ? "strategy" : "action",
-		  fr_settings.strategy_text ? fr_pin_name(fr_settings.pin) : "swap", reason);
-	exit(1);
+		  option, fr_settings.strategy_text ? fr_pin_name(fr_settings.pin) : "swap",
+		  reason);
+	if (!uwsgi.is_a_reload)
+		exit(1);
 }
 
 void fr_start_generations(void)
@@ -290,9 +295,10 @@ void fr_start_generations(void)
 	fr_door.is_workers_safe = true;
 	fr_door.no_swap =
 		fr_door.handover.no_swap[0] ? fr_door.handover.no_swap : fr_eligible_refusal();
-	if (fr_settings.action != FR_ACTION_AUTO && fr_settings.action != FR_ACTION_SWAP)
+	if (!fr_settings_have_action(FR_ACTION_AUTO) && !fr_settings_have_action(FR_ACTION_SWAP))
 		fr_door.no_swap = "as --fastreload-action says";
-	if (fr_settings.action == FR_ACTION_SWAP && fr_door.no_swap && !fr_door.handover.no_swap[0])
+	if (fr_settings_have_action(FR_ACTION_SWAP) && fr_door.no_swap &&
+	    !fr_door.handover.no_swap[0])
 		refuse_swap(fr_door.no_swap);
 	if (fr_door.no_swap)
 		return;

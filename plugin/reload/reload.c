@@ -31,7 +31,8 @@ extern struct uwsgi_server uwsgi;
 static const struct fr_strategy *const strategies[FR_ACTIONS] = {
 	[FR_ACTION_SWAP] = &fr_strategy_swap,       [FR_ACTION_RELOAD] = &fr_strategy_full,
 	[FR_ACTION_WORKERS] = &fr_strategy_workers, [FR_ACTION_CHAIN] = &fr_strategy_chain,
-	[FR_ACTION_TOUCH] = &fr_strategy_touch,
+	[FR_ACTION_TOUCH] = &fr_strategy_touch,     [FR_ACTION_SIGNAL] = &fr_strategy_signal,
+	[FR_ACTION_MULES] = &fr_strategy_mules,     [FR_ACTION_SPOOLERS] = &fr_strategy_spoolers,
 };
 
 static struct {
@@ -64,9 +65,11 @@ int fr_reload_start(enum fr_action action, const struct fr_reload_request *reque
 	const struct fr_strategy *strategy = strategies[action];
 	int error;
 
+	if (!strategy->progress)
+		return strategy->start(request); /* the workers stay as they are */
 	fr_slots_mark();
 	error = strategy->start(request);
-	if (error || !strategy->progress)
+	if (error)
 		return error;
 	if (!reload.running) /* else the first change goes on waiting for its answer */
 		reload.times.event_ms = request->event_ms;

@@ -17,7 +17,7 @@ enum fr_progress {
 
 /* What is to be loaded, and why. All borrowed for the call. */
 struct fr_reload_request {
-	const char *argument;       /* what --fastreload-action gave after the colon, or NULL */
+	const char *argument;       /* what the action has after the colon, or NULL */
 	const char *const *changed; /* absolute paths of the files that changed; NULL: files came or
 				       went, or it is not known */
 	size_t changed_len;
@@ -57,6 +57,9 @@ extern const struct fr_strategy fr_strategy_full;
 extern const struct fr_strategy fr_strategy_workers;
 extern const struct fr_strategy fr_strategy_chain;
 extern const struct fr_strategy fr_strategy_touch;
+extern const struct fr_strategy fr_strategy_signal;
+extern const struct fr_strategy fr_strategy_mules;
+extern const struct fr_strategy fr_strategy_spoolers;
 
 /* Just before the exec of a full reload: makes uWSGI close only the descriptors that there are. */
 void fr_full_shorten_closing(void);

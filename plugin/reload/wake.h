@@ -44,7 +44,13 @@ void fr_wake_unwatch_output(int fd);
 void fr_wake_follow(void);
 
 /* Follows one more process, of those that there is only one of; 0: none. */
-enum fr_wake_other { FR_WAKE_BASELINE, FR_WAKE_LOADER, FR_WAKE_AUDIT, FR_WAKE_OTHERS };
+enum fr_wake_other {
+	FR_WAKE_BASELINE,
+	FR_WAKE_LOADER,
+	FR_WAKE_AUDIT,
+	FR_WAKE_COMMAND,
+	FR_WAKE_OTHERS
+};
 void fr_wake_follow_other(enum fr_wake_other other, int pid);
 
 /* False where the kernel has no pidfd (before 5.3): deaths wake nobody, and the caller looks often

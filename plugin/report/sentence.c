@@ -7,9 +7,7 @@
 
 #include "report/sentence.h"
 
-/* The length of the UTF-8 sequence that starts at bytes (of which len are there), or 0: it is none.
- */
-static size_t utf8_len(const unsigned char *bytes, size_t len)
+size_t fr_sentence_utf8_len(const unsigned char *bytes, size_t len)
 {
 	size_t need = bytes[0] < 0x80                                 ? 1
 		      : (bytes[0] & 0xe0) == 0xc0 && bytes[0] >= 0xc2 ? 2
@@ -44,7 +42,7 @@ char *fr_sentence_path(const char *path, char *text, size_t text_size)
 
 	while (left > 0) {
 		char piece[8];
-		size_t len = utf8_len(bytes, left), piece_len;
+		size_t len = fr_sentence_utf8_len(bytes, left), piece_len;
 
 		if (len == 0 || is_control(bytes, len)) {
 			len = 1;

@@ -8,6 +8,10 @@
 
 #include <stddef.h>
 
+/* The length of the UTF-8 sequence that starts at bytes (of which len > 0 are there), or 0: it is
+ * none. */
+size_t fr_sentence_utf8_len(const unsigned char *bytes, size_t len);
+
 /* Writes path so that one line of a log stays one line: control bytes and what is not UTF-8 as
  * \xHH. Cuts, with "...", what does not fit. Returns text. */
 char *fr_sentence_path(const char *path, char *text, size_t text_size);
