@@ -1,6 +1,7 @@
 # How uWSGI builds the plugin: `uwsgi --build-plugin .`, `uwsgi --build-plugin <git url>`, and `make`, which calls the former.
 import glob
 import os
+import subprocess
 import sys
 
 # uWSGI executes this file without telling it where it lies (there is no __file__), and its current folder is any folder.
@@ -13,6 +14,19 @@ NAME = 'fastreload'
 CFLAGS = ['-std=gnu11', '-fvisibility=hidden', '-I' + os.path.join(here, 'plugin')]
 LDFLAGS = []
 LIBS = ['-ljansson']
+
+# Without it the compiler would name a header in the middle of many lines.
+try:
+    found = subprocess.run(
+        [*os.environ.get('CC', 'cc').split(), '-E', '-x', 'c', '-'],
+        input=b'#include <jansson.h>',
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+except OSError:
+    found = None  # uWSGI has its own words for a compiler that is missing.
+if found and found.returncode != 0:
+    sys.exit('fastreload needs the headers of jansson: install libjansson-dev (Debian), or jansson-devel')
 
 # Every C file of plugin/ and of the rooms below it, relative to this folder and without ".c", as uWSGI wants them.
 GCC_LIST = sorted(

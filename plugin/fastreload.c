@@ -18,6 +18,7 @@
 #include "door/door.h"
 #include "door/say.h"
 #include "door/settings.h"
+#include "door/settings_file.h"
 #include "door/start.h"
 #include "emperor/monitor.h"
 #include "reload/broken.h"
@@ -225,6 +226,7 @@ static void master_cleanup(void)
 	fd = fr_handover_leave(&fr_door.handover);
 	if (fd >= 0)
 		(void)fr_baseline_save(fr_watcher_tree(fr_door.watcher), fd);
+	fr_settings_file_leave();
 	fr_full_shorten_closing();
 	/* uWSGI was told to keep their descriptors, and close-on-exec may be lifted; and a process
 	 * that waits for a disk would not notice that we have gone. */

@@ -10,6 +10,7 @@
 #include "door/door.h"
 #include "door/say.h"
 #include "door/settings.h"
+#include "door/settings_file.h"
 #include "reload/command.h"
 #include "reload/eligible.h"
 #include "reload/reload.h"
@@ -206,12 +207,37 @@ static bool are_all_edits(void)
 	return !cycle.must_rescan;
 }
 
+/* A configuration that could not be used is no change: the old rules stay. */
+static void drop_broken_config(void)
+{
+	const char *path = fr_settings_file_path();
+	struct fr_changes *changes = &cycle.changes;
+	char error[1024];
+	size_t i = 0;
+
+	while (path && i < changes->len && strcmp(changes->paths[i], path) != 0)
+		i++;
+	if (!path || i == changes->len || fr_settings_file_is_good(error, sizeof(error)))
+		return;
+	fr_say_bad_config(error);
+	changes->len--;
+	memmove(changes->paths + i, changes->paths + i + 1,
+		(changes->len - i) * sizeof(*changes->paths));
+	memmove(changes->kinds + i, changes->kinds + i + 1,
+		(changes->len - i) * sizeof(*changes->kinds));
+}
+
 /* Makes the plan for the changes, and begins with it. */
 static void begin(void)
 {
 	look_for_side_effects();
 	if (uwsgi_instance_is_reloading)
 		return; /* and that takes in what has changed */
+	drop_broken_config();
+	if (cycle.changes.len == 0) {
+		fr_reload_release(fr_door_now_ms());
+		return;
+	}
 	fr_cycle_plan(&cycle.plan);
 	fr_say_changes(&cycle.changes, fr_door.handover.what, sizeof(fr_door.handover.what));
 	fr_say_action(&cycle.plan);

@@ -70,6 +70,14 @@ void fr_say_action(const struct fr_plan *plan)
 	       plan->reason);
 }
 
+void fr_say_bad_config(const char *error)
+{
+	char text[1024];
+
+	fr_log("%s: %s; the old rules stay\n", fr_settings.config,
+	       fr_sentence_path(error, text, sizeof(text)));
+}
+
 void fr_say_step_failure(const struct fr_reaction *step, int error)
 {
 	if (step->action == FR_ACTION_SIGNAL && error == -ENOENT)

@@ -33,6 +33,9 @@ void fr_say_action(const struct fr_plan *plan);
 /* A step of a plan could not be done; error is a negative errno. */
 void fr_say_step_failure(const struct fr_reaction *step, int error);
 
+/* The file of --fastreload-config has changed, and is wrong. */
+void fr_say_bad_config(const char *error);
+
 /* How a command ended, and what it printed. */
 void fr_say_command(const struct fr_reaction *command, const struct fr_command_result *result,
 		    int64_t took_ms);

@@ -10,6 +10,7 @@
 #include "decide/rules.h"
 #include "door/door.h"
 #include "door/settings.h"
+#include "door/settings_file.h"
 #include "report/sentence.h"
 #include "watch/backend.h"
 #include "watch/explain.h"
@@ -100,6 +101,9 @@ struct uwsgi_option fr_settings_options[] = {
 	 "how folders are watched: auto (default), by what they are on, inotify or poll; of one "
 	 "folder: fastreload-dir = FOLDER,backend=NAME",
 	 uwsgi_opt_set_str, &fr_settings.backend_text, 0},
+	{"fastreload-config", required_argument, 0,
+	 "a file of JSON with these options, without \"fastreload-\"", uwsgi_opt_set_str,
+	 &fr_settings.config, 0},
 	{"fastreload-verbose", no_argument, 0, "log what was looked at and found unchanged, too",
 	 uwsgi_opt_true, &fr_settings.is_verbose, 0},
 	{"fastreload-dry-run", required_argument, 0,
@@ -111,12 +115,16 @@ struct uwsgi_option fr_settings_options[] = {
 
 void fr_settings_refuse(const char *option, const char *value, const char *reason)
 {
-	char text[1024];
+	char text[1024], origin[1024];
 
-	uwsgi_log("[fastreload] --%s: \"%s\" %s\n", option,
+	uwsgi_log("[fastreload] %s: \"%s\" %s\n",
+		  fr_settings_file_origin(option, value, origin, sizeof(origin)),
 		  fr_sentence_path(value, text, sizeof(text)), reason);
 	exit(1);
 }
+
+/* Each worker loads the application itself: by the user's wish, not by ours, as it may be later. */
+static bool is_lazy;
 
 /* What uWSGI has to have for an action. Returns what it lacks, or NULL. */
 static const char *find_obstacle(enum fr_action action)
@@ -124,8 +132,7 @@ static const char *find_obstacle(enum fr_action action)
 	switch (action) {
 	case FR_ACTION_WORKERS:
 	case FR_ACTION_CHAIN:
-		return uwsgi.lazy_apps || uwsgi.lazy
-			       ? NULL
+		return is_lazy ? NULL
 			       : "needs lazy-apps: without it the workers come back with the code "
 				 "that the master loaded; add \"lazy-apps = true\", or use "
 				 "\"auto\"";
@@ -136,6 +143,26 @@ static const char *find_obstacle(enum fr_action action)
 	default:
 		return NULL;
 	}
+}
+
+const char *fr_settings_find_obstacle(const char *key, const char *value)
+{
+	struct fr_reaction reaction = {FR_ACTION_AUTO, NULL};
+	const char *argument, *at = value;
+	char error[256];
+
+	if (strcmp(key, "strategy") == 0 && strcmp(value, fr_pin_name(FR_PIN_WORKERS)) == 0) {
+		reaction.action = FR_ACTION_WORKERS;
+	} else if (strcmp(key, "action") == 0) {
+		(void)fr_config_parse_action(value, &reaction.action, &argument, error,
+					     sizeof(error));
+	} else if (strcmp(key, "on") == 0) {
+		while (*at && *at != ' ')
+			at += *at == '\\' && at[1] ? 2 : 1;
+		(void)fr_config_parse_reaction(at + strspn(at, " "), &reaction, error,
+					       sizeof(error));
+	}
+	return find_obstacle(reaction.action);
 }
 
 /* A file that something follows from counts, unless that is to ignore it. */
@@ -350,7 +377,9 @@ static void find_own_files(void)
 	static const char *const kinds[] = {"ini", "yaml", "yml", "json", "xml", "config"};
 
 	fr_settings.own_files =
-		calloc((size_t)uwsgi.exported_opts_cnt + 1, sizeof(*fr_settings.own_files));
+		calloc((size_t)uwsgi.exported_opts_cnt + 2, sizeof(*fr_settings.own_files));
+	if (fr_settings.own_files && fr_settings_file_path())
+		fr_settings.own_files[fr_settings.own_files_len++] = fr_settings_file_path();
 	for (int i = 0; fr_settings.own_files && i < uwsgi.exported_opts_cnt; i++) {
 		const struct uwsgi_opt *option = uwsgi.exported_opts[i];
 		char *path;
@@ -397,11 +426,41 @@ static bool has_any_option(void)
 	       fr_settings.action_text || fr_settings.settle_text || fr_settings.mercy_text ||
 	       fr_settings.timeout_text || fr_settings.snapshots_text || fr_settings.broken_text ||
 	       fr_settings.strategy_text || fr_settings.memory_text || fr_settings.backend_text ||
-	       fr_settings.dry_run;
+	       fr_settings.config || fr_settings.dry_run;
+}
+
+/* It is one of the instance's own files, and counts where it lies in a watched folder. */
+static void count_config(void)
+{
+	const char *path = fr_settings_file_path(), *reason;
+	struct uwsgi_string_list *usl;
+
+	uwsgi_foreach(usl, fr_settings.dirs)
+	{
+		char *root = path ? realpath(usl->value, NULL) : NULL, *pattern, *at;
+		size_t len = root && strcmp(root, "/") != 0 ? strlen(root) : 0;
+
+		if (root && strncmp(path, root, len) == 0 && path[len] == '/') {
+			pattern = at = uwsgi_malloc(2 * strlen(path) + 1);
+			for (const char *from = path + len; *from; from++) {
+				if (strchr("\\*?[ ", *from))
+					*at++ = '\\';
+				*at++ = *from;
+			}
+			*at = '\0';
+			if (fr_rules_add_from(fr_settings.rules, FR_RULE_INCLUDE, pattern,
+					      "--fastreload-config", &reason) < 0)
+				fr_settings_refuse("fastreload-config", path, reason);
+			free(pattern);
+		}
+		free(root);
+	}
 }
 
 bool fr_settings_read(void)
 {
+	is_lazy = uwsgi.lazy_apps || uwsgi.lazy;
+	fr_settings_file_read();
 	if (!fr_settings.dirs) {
 		if (has_any_option())
 			fr_settings_refuse("fastreload-dir", "",
@@ -409,8 +468,9 @@ bool fr_settings_read(void)
 		return false;
 	}
 	read_rules();
+	read_backends(); /* takes what is not the path off the folders */
+	count_config();
 	read_ignorefiles();
-	read_backends();
 	read_action();
 	read_settle();
 	read_snapshots();

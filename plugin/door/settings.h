@@ -30,7 +30,7 @@ struct fr_settings {
 	struct uwsgi_string_list *holds;    /* lock files */
 	struct uwsgi_string_list *ignore_files;
 	char *action_text, *settle_text, *mercy_text, *timeout_text, *snapshots_text, *broken_text,
-		*strategy_text, *memory_text, *backend_text, *dry_run;
+		*strategy_text, *memory_text, *backend_text, *config, *dry_run;
 	int is_verbose, has_no_gitignore;
 	int dry_run_fd;
 
@@ -59,6 +59,9 @@ extern struct uwsgi_option fr_settings_options[];
  * anything to watch. Ends the process with one line where a value is wrong, and after a dry run.
  */
 bool fr_settings_read(void);
+
+/* What uWSGI would have to have for this value of "action" or "on"; NULL: it lacks nothing. */
+const char *fr_settings_find_obstacle(const char *key, const char *value);
 
 /* Is this one of the actions that a change may lead to? */
 bool fr_settings_have_action(enum fr_action action);
