@@ -21,7 +21,8 @@ def refused(app: Instance) -> str:
         ended = instance.run()
     assert ended.status != 0, f"uWSGI ended with status 0\n{ended.output}"
     assert ended.status > 0, f"uWSGI was ended by signal {-ended.status}\n{ended.output}"
-    lines = ended.plugin_lines()
+    # How folders are watched is said before other options are looked at.
+    lines = [line for line in ended.plugin_lines() if " is watched by " not in line]
     assert len(lines) == 1, ended.output
     assert "spawned uWSGI worker" not in ended.output
     return lines[0]
