@@ -332,7 +332,8 @@ static void do_root(struct player *player)
 }
 
 /* What a backend cannot tell, however well it is made. Watchman says that a path changed, and not
- * how; its daemon sees the mounts of its own namespace, and does not wait for mappings to end. */
+ * how; its daemon sees the mounts of its own namespace, does not wait for mappings to end, and now
+ * and then stays silent about a root that was replaced in the same moment. */
 static void do_needs(struct player *player)
 {
 	static const struct {
@@ -341,11 +342,12 @@ static void do_needs(struct player *player)
 		{"watchman", "touches"},
 		{"watchman", "mounts"},
 		{"watchman", "mappings"},
+		{"watchman", "roots that come back at once"},
 	};
 
 	for (size_t i = 0; i < sizeof(lacking) / sizeof(*lacking); i++) {
 		if (strcmp(lacking[i].backend, player->world.ops->name) == 0 &&
-		    strcmp(lacking[i].what, player->words[1]) == 0)
+		    strncmp(lacking[i].what, player->words[1], strlen(player->words[1])) == 0)
 			player->is_skipped = true;
 	}
 	if (player->is_skipped)

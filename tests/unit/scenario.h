@@ -20,7 +20,7 @@
  *	touch PATH, utime PATH SECONDS, chmod PATH MODE, truncate PATH SIZE
  *	delete PATH, rmdir PATH, rmtree PATH
  *	mount PATH, bind A B, unmount PATH
- *	needs touches|mounts|mappings	end here for a backend that cannot tell those
+ *	needs touches|mounts|mappings|roots	end here for a backend that cannot tell those
  *	step				let the watcher take what is there already
  *	rescan				let it compare everything
  *	overflow N			N events that mean nothing, so that what follows is lost
