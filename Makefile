@@ -293,6 +293,7 @@ check-nightly: ## what takes hours: all of the above, and then random edits by t
 ORACLE_OPERATIONS ?= 1000
 check-oracle: build/unit/check ## random operations on files: each backend tells what a comparison of all contents tells (ORACLE_OPERATIONS rounds, FR_ORACLE_SEED)
 	@CK_RUN_SUITE=random FR_ORACLE_ROUNDS=$(ORACLE_OPERATIONS) build/unit/check
+	@CK_RUN_SUITE=watcher FR_WATCHMAN_SCENARIOS=1 build/unit/check
 
 .PHONY: check-differential
 FR_EDITS ?= 5000
