@@ -132,8 +132,9 @@ def test_full_reloads_lose_nothing(daemon: Daemon) -> None:
         assert_followed(app, "after")
 
 
-def test_no_daemon_is_one_clear_sentence_and_no_start() -> None:
-    app = Instance(fastreload=["backend = watchman"], env={"WATCHMAN_SOCK": "/nonexistent/sock"})
-    finished = app.run()
-    assert finished.status == 1
-    assert any("Watchman does not answer at" in line for line in finished.plugin_lines()), finished.output
+def test_without_a_daemon_inotify_watches_and_the_log_says_why() -> None:
+    with Instance(fastreload=["backend = watchman"], env={"WATCHMAN_SOCK": "/nonexistent/sock"}) as app:
+        said = app.log.matching("is watched by inotify: watchman has failed: Watchman does not answer at")
+        assert len(said) == 1, app.log.tail()
+        app.put("parts/value.py", "second")
+        app.wait_served()
