@@ -507,6 +507,25 @@ static bool file_event(struct fr_watcher *watcher, struct fr_node *folder, const
 	return true;
 }
 
+/*
+ * Does the file look as it did? Then it is not read: to read one is an event for whoever watches
+ * it, and if that is who told us, it would go on for ever. Of a file that was not there and is not
+ * there nothing is to be found out either, and a sender can name as many of those as it likes.
+ * What ignore files say is not in the tree.
+ */
+static bool is_as_known(struct fr_watcher *watcher, struct fr_node *folder, const char *name,
+			bool is_there)
+{
+	const struct fr_node *known = fr_tree_child(watcher->tree, folder, name, FR_NODE_FILE);
+	const char *path = fr_tree_path_in(watcher->tree, folder, name, NULL);
+	struct fr_stamp now;
+
+	if (!known || !is_there)
+		return !known && !is_there && !fr_ignorefiles_is_name(name);
+	return !known->stamp.is_fresh && path && fr_content_stamp(-1, path, false, &now) == 0 &&
+	       fr_content_same_stamp(&known->stamp, &now);
+}
+
 /* Looks at the entry `name` of the folder, of which nothing else is known. */
 static void look_at(struct fr_watcher *watcher, struct fr_node *folder, const char *name,
 		    bool is_last)
@@ -525,7 +544,7 @@ static void look_at(struct fr_watcher *watcher, struct fr_node *folder, const ch
 	}
 	if (child)
 		folder_gone(watcher, folder, name);
-	if (!is_last)
+	if (!is_last || is_as_known(watcher, folder, name, is_there))
 		return;
 	if (!is_there)
 		(void)file_event(watcher, folder, name, FR_HINT_GONE);

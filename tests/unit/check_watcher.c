@@ -637,6 +637,30 @@ START_TEST(test_named_file_is_looked_at)
 }
 END_TEST
 
+START_TEST(test_named_file_that_is_as_it_was_is_not_read)
+{
+	size_t before;
+	int tries = 0;
+
+	is_deaf = true;
+	fr_disk_write(in_root("x.py"), "one");
+	ck_assert_int_eq(fr_world_arm(&world, true), 0);
+	look(in_root("none.py"));
+	ck_assert_uint_eq(world.notes, 0);
+	/* Just after it was written, an equal stamp proves nothing. */
+	do {
+		before = world.notes;
+		look(in_root("x.py"));
+		ck_assert_uint_eq(world.changes_len, 0);
+		usleep(1000);
+	} while (world.notes != before && ++tries < 5000);
+	ck_assert_uint_eq(world.notes, before);
+	fr_disk_write(in_root("x.py"), "two");
+	look(in_root("x.py"));
+	ck_assert_int_eq(fr_world_change_of(&world, in_root("x.py")), FR_CHANGE_MODIFIED);
+}
+END_TEST
+
 START_TEST(test_named_folder_is_compared_with_all_below_it)
 {
 	is_deaf = true;
@@ -973,6 +997,7 @@ Suite *fr_check_watcher_suite(void)
 	tcase_add_test(fake, test_look_at_a_folder_that_took_the_place_of_a_file);
 	tcase_add_test(fake, test_what_a_source_saves_is_given_to_the_one_of_its_kind);
 	tcase_add_test(fake, test_named_file_is_looked_at);
+	tcase_add_test(fake, test_named_file_that_is_as_it_was_is_not_read);
 	tcase_add_test(fake, test_named_folder_is_compared_with_all_below_it);
 	tcase_add_test(fake, test_named_path_in_folders_that_nobody_knows_yet_finds_them);
 	tcase_add_test(fake, test_path_elsewhere_or_not_plain_is_not_looked_at);
