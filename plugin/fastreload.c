@@ -16,6 +16,7 @@
 #include "door/act.h"
 #include "door/cycle.h"
 #include "door/door.h"
+#include "door/listen.h"
 #include "door/say.h"
 #include "door/settings.h"
 #include "door/settings_file.h"
@@ -81,9 +82,12 @@ static int init(void)
 		return 0;
 	if (fr_cycle_open() < 0)
 		fr_door_out_of_memory();
+	fr_listen_prepare();
 	fr_start_watching();
-	if (fr_door.watcher)
+	if (fr_door.watcher) {
 		fr_act_open();
+		fr_listen_open();
+	}
 	if (fr_door.watcher && uwsgi.is_a_reload)
 		uwsgi.need_app = 0; /* see cycle.c, watch_need_app */
 	return 0;
@@ -140,6 +144,7 @@ static void leave_descriptors_to_master(void)
 	fr_output_close_in_child();
 	fr_command_close_in_child();
 	fr_nursery_close_in_child();
+	fr_listen_close_in_child();
 	close_watcher();
 }
 
@@ -187,6 +192,7 @@ static void enter_loop(void)
 	if (error)
 		fr_log("the master cannot be woken by changes, it looks once a second: %s\n",
 		       strerror(-error));
+	fr_listen_join();
 	if (uwsgi.is_a_reload)
 		return;
 	fr_cycle_plan(&plan);
@@ -227,6 +233,7 @@ static void master_cleanup(void)
 	if (fd >= 0)
 		(void)fr_baseline_save(fr_watcher_tree(fr_door.watcher), fd);
 	fr_settings_file_leave();
+	fr_listen_leave();
 	fr_full_shorten_closing();
 	/* uWSGI was told to keep their descriptors, and close-on-exec may be lifted; and a process
 	 * that waits for a disk would not notice that we have gone. */

@@ -8,6 +8,7 @@
 #include "door/act.h"
 #include "door/cycle.h"
 #include "door/door.h"
+#include "door/listen.h"
 #include "door/say.h"
 #include "door/settings.h"
 #include "door/settings_file.h"
@@ -56,6 +57,7 @@ static struct {
 	struct fr_plan plan; /* for `changes`, once it is begun */
 	bool has_unloaded;   /* files came or went, and no load has followed */
 	bool must_rescan;    /* the batch overflowed */
+	bool is_listing;     /* the watcher was not done in the last turn */
 	bool is_loaded;      /* the first workers serve */
 } cycle;
 
@@ -416,6 +418,12 @@ static int64_t next_decision(int64_t now)
 	return deadline >= 0 && cycle.hold_look_ms > deadline ? cycle.hold_look_ms : deadline;
 }
 
+/* Of two times the one that comes first; negative: none. */
+static int64_t earlier(int64_t a, int64_t b)
+{
+	return a < 0 || (b >= 0 && b < a) ? b : a;
+}
+
 /* When to look again, if nothing wakes us before. */
 static int64_t next_wake(int64_t now, bool has_more, int64_t reload_wake_ms)
 {
@@ -425,9 +433,7 @@ static int64_t next_wake(int64_t now, bool has_more, int64_t reload_wake_ms)
 		return 0;
 	if (deadline >= 0 && deadline < now)
 		deadline = now;
-	if (reload_wake_ms >= 0 && (deadline < 0 || reload_wake_ms < deadline))
-		return reload_wake_ms;
-	return deadline;
+	return earlier(deadline, reload_wake_ms);
 }
 
 /* Somebody writes faster than can be read, and there is always more: that does not hold back what
@@ -464,7 +470,7 @@ void fr_cycle_turn(void)
 {
 	struct fr_reload_times times;
 	enum fr_progress progress;
-	int64_t now, reload_wake_ms;
+	int64_t now, reload_wake_ms, listen_wake_ms;
 	bool was_reading = fr_door.baseline != NULL, has_more;
 	unsigned reasons = fr_wake_collect();
 
@@ -476,7 +482,8 @@ void fr_cycle_turn(void)
 	watch_need_app();
 	watch_first_load();
 
-	has_more = fr_watcher_step(fr_door.watcher);
+	listen_wake_ms = fr_listen_step(fr_door_now_ms(), cycle.is_listing);
+	has_more = cycle.is_listing = fr_watcher_step(fr_door.watcher);
 	now = fr_door_now_ms();
 	fr_backends_step(fr_door.backends, now, is_quiet(has_more));
 	fr_wake_follow_other(FR_WAKE_AUDIT, fr_backends_pid(fr_door.backends));
@@ -488,5 +495,5 @@ void fr_cycle_turn(void)
 	fr_wake_follow_other(FR_WAKE_COMMAND, fr_command_pid());
 	progress = fr_reload_step(now, reasons & FR_WAKE_WORKER, &times, &reload_wake_ms);
 	finish(progress, &times);
-	fr_wake_at(next_wake(now, has_more, reload_wake_ms));
+	fr_wake_at(earlier(next_wake(now, has_more, reload_wake_ms), listen_wake_ms));
 }

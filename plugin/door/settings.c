@@ -98,12 +98,23 @@ struct uwsgi_option fr_settings_options[] = {
 	 "pages, or page, one that shows the traceback",
 	 uwsgi_opt_set_str, &fr_settings.broken_text, 0},
 	{"fastreload-backend", required_argument, 0,
-	 "how folders are watched: auto (default), by what they are on, inotify, poll or watchman; "
-	 "of one folder: fastreload-dir = FOLDER,backend=NAME",
+	 "how folders are watched: auto (default), by what they are on, inotify, poll, push or "
+	 "watchman; of one folder: fastreload-dir = FOLDER,backend=NAME",
 	 uwsgi_opt_set_str, &fr_settings.backend_text, 0},
 	{"fastreload-config", required_argument, 0,
 	 "a file of JSON with these options, without \"fastreload-\"", uwsgi_opt_set_str,
 	 &fr_settings.config, 0},
+	{"fastreload-listen", required_argument, 0,
+	 "listen on HOST:PORT, or on a Unix socket, where another host says what changed, by "
+	 "fswatch or inotifywait through nc, or by JSON (repeatable)",
+	 uwsgi_opt_add_string_list, &fr_settings.listen, 0},
+	{"fastreload-map", required_argument, 0,
+	 "translate the paths that come in: THEIRS=OURS, as in /Users/me/code=/vagrant "
+	 "(repeatable)",
+	 uwsgi_opt_add_string_list, &fr_settings.maps, 0},
+	{"fastreload-token", required_argument, 0,
+	 "a file with the token that whoever says what changed has to show first, or the token",
+	 uwsgi_opt_set_str, &fr_settings.token_text, 0},
 	{"fastreload-verbose", no_argument, 0, "log what was looked at and found unchanged, too",
 	 uwsgi_opt_true, &fr_settings.is_verbose, 0},
 	{"fastreload-dry-run", required_argument, 0,
@@ -426,7 +437,8 @@ static bool has_any_option(void)
 	       fr_settings.action_text || fr_settings.settle_text || fr_settings.mercy_text ||
 	       fr_settings.timeout_text || fr_settings.snapshots_text || fr_settings.broken_text ||
 	       fr_settings.strategy_text || fr_settings.memory_text || fr_settings.backend_text ||
-	       fr_settings.config || fr_settings.dry_run;
+	       fr_settings.config || fr_settings.dry_run || fr_settings.listen ||
+	       fr_settings.maps || fr_settings.token_text;
 }
 
 /* It is one of the instance's own files, and counts where it lies in a watched folder. */
@@ -482,6 +494,9 @@ bool fr_settings_read(void)
 		     &fr_settings.mercy_ms);
 	read_seconds("fastreload-timeout", fr_settings.timeout_text, FR_DEFAULT_TIMEOUT_S,
 		     &fr_settings.timeout_ms);
+	if (!fr_settings.listen && (fr_settings.maps || fr_settings.token_text))
+		fr_settings_refuse("fastreload-listen", "",
+				   "is missing; name the address, as in 127.0.0.1:9001");
 	if (fr_settings.dry_run)
 		dry_run();
 	if (!uwsgi.master_process)

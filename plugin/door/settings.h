@@ -29,6 +29,8 @@ struct fr_settings {
 	struct uwsgi_string_list *patterns; /* custom: enum fr_rule_kind, or FR_SETTINGS_ON */
 	struct uwsgi_string_list *holds;    /* lock files */
 	struct uwsgi_string_list *ignore_files;
+	struct uwsgi_string_list *listen, *maps;
+	char *token_text;
 	char *action_text, *settle_text, *mercy_text, *timeout_text, *snapshots_text, *broken_text,
 		*strategy_text, *memory_text, *backend_text, *config, *dry_run;
 	int is_verbose, has_no_gitignore;

@@ -36,7 +36,8 @@ int fr_wake_join(int watcher_fd);
  * for the caller to drain. Never blocks. */
 unsigned fr_wake_collect(void);
 
-/* Wakes the master when a candidate prints something; the caller drains it. */
+/* Wakes the master when fd is readable: a candidate has printed something, or another host has sent
+ * something. The caller drains it. */
 void fr_wake_watch_output(int fd);
 void fr_wake_unwatch_output(int fd);
 

@@ -37,6 +37,7 @@ static const struct backend {
 	bool is_audited;  /* it believes in events, which may not come */
 	bool says_back;   /* it says itself when it is of use again */
 } table[] = {
+	{.ops = &fr_push_ops, .sees_remote = true},
 	{.ops = &fr_watchman_ops, .is_audited = true, .says_back = true},
 	{.ops = &fr_inotify_ops, .is_for_auto = true, .is_audited = true},
 	{.ops = &fr_poll_ops, .is_for_auto = true, .sees_remote = true},

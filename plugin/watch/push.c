@@ -24,6 +24,7 @@
 #include "watch/push_line.h"
 #include "watch/push_path.h"
 #include "watch/push_socket.h"
+#include "watch/source.h"
 #include "watch/tree.h"
 
 /* What is taken in all: 5 MiB a second, which is a few percent of a core. More waits in the
@@ -621,23 +622,36 @@ static int claim_inherited(struct fr_push *push, const struct fr_push_address *a
 	return -1;
 }
 
+static int check(const struct fr_push *push, const char *value, struct fr_push_address *ret_address,
+		 char *error, size_t error_size)
+{
+	int code = fr_push_address_parse(value, ret_address, error, error_size);
+
+	if (code || !ret_address->is_open || push->has_token)
+		return code;
+	snprintf(error, error_size,
+		 "can be reached by others; add --fastreload-token FILE, with a token in the "
+		 "file, or %s",
+		 ret_address->to.any.sa_family == AF_UNIX
+			 ? "name a socket in a folder that only you can write to"
+			 : "listen on 127.0.0.1");
+	return -EPERM;
+}
+
+int fr_push_check(const struct fr_push *push, const char *value, char *error, size_t error_size)
+{
+	struct fr_push_address address;
+
+	return check(push, value, &address, error, error_size);
+}
+
 int fr_push_listen(struct fr_push *push, const char *value, char *error, size_t error_size)
 {
 	struct fr_push_address address;
-	int code = fr_push_address_parse(value, &address, error, error_size), fd;
+	int code = check(push, value, &address, error, error_size), fd;
 
 	if (code)
 		return code;
-	if (address.is_open && !push->has_token) {
-		snprintf(error, error_size,
-			 "can be reached by others; add --fastreload-token FILE, with a token in "
-			 "the "
-			 "file, or %s",
-			 address.to.any.sa_family == AF_UNIX
-				 ? "name a socket in a folder that only you can write to"
-				 : "listen on 127.0.0.1");
-		return -EPERM;
-	}
 	if (push->listeners_len == FR_PUSH_MAX_LISTENERS) {
 		snprintf(error, error_size, "is one address too many; there can be %d",
 			 FR_PUSH_MAX_LISTENERS);
@@ -765,6 +779,8 @@ bool fr_push_take(struct fr_push *push, const char *text)
 }
 
 /* ---- a source that sees nothing by itself ---- */
+
+/* For folders that are only looked at when somebody says so. */
 
 struct fr_source {
 	int fd; /* never readable */

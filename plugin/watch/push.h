@@ -14,8 +14,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "watch/source.h"
-
 #define FR_PUSH_MAX_LISTENERS 8
 #define FR_PUSH_MAX_CLIENTS   64
 #define FR_PUSH_MAX_FDS       (1 + FR_PUSH_MAX_LISTENERS + FR_PUSH_MAX_CLIENTS)
@@ -57,6 +55,9 @@ int fr_push_use_token(struct fr_push *push, const char *value, char *error, size
 int fr_push_add_map(struct fr_push *push, const char *value, char *error, size_t error_size);
 int fr_push_listen(struct fr_push *push, const char *value, char *error, size_t error_size);
 
+/* Would fr_push_listen take that value, if the address is free? */
+int fr_push_check(const struct fr_push *push, const char *value, char *error, size_t error_size);
+
 /* Readable when fr_push_step has something to do. */
 int fr_push_fd(const struct fr_push *push);
 
@@ -78,9 +79,5 @@ int64_t fr_push_step(struct fr_push *push, int64_t now_ms, bool is_busy);
  */
 void fr_push_leave(struct fr_push *push, char text[FR_PUSH_LEFT_SIZE]);
 bool fr_push_take(struct fr_push *push, const char *text);
-
-/* A source that sees nothing by itself: for folders that are only looked at when somebody says so.
- */
-extern const struct fr_source_ops fr_push_ops;
 
 #endif

@@ -132,5 +132,6 @@ struct fr_source_ops {
 extern const struct fr_source_ops fr_inotify_ops;
 extern const struct fr_source_ops fr_watchman_ops;
 extern const struct fr_source_ops fr_poll_ops;
+extern const struct fr_source_ops fr_push_ops;
 
 #endif

@@ -58,6 +58,36 @@ REFUSALS = {
         ("fastreload-dir", "wsgi.py"),
         r"(no|not a|is a file).*(folder|directory)|folder",
     ),
+    "a listener for everybody without a token": (
+        dict(fastreload=["listen = 0.0.0.0:9001"]),
+        ("fastreload-listen", "0.0.0.0:9001"),
+        r"fastreload-token FILE|127\.0\.0\.1",
+    ),
+    "a listener without a port": (
+        dict(fastreload=["listen = 127.0.0.1"]),
+        ("fastreload-listen", "127.0.0.1"),
+        r"HOST:PORT",
+    ),
+    "a token that can be guessed": (
+        dict(fastreload=["listen = ./push.sock", "token = secret"]),
+        ("fastreload-token",),
+        r"16 characters",
+    ),
+    "a token file that is not there": (
+        dict(fastreload=["listen = ./push.sock", "token = /nowhere/token"]),
+        ("fastreload-token", "/nowhere/token"),
+        r"name a file",
+    ),
+    "a map that is none": (
+        dict(fastreload=["listen = ./push.sock", "map = /Users/me/code"]),
+        ("fastreload-map", "/Users/me/code"),
+        r"as in /Users/me/code=/vagrant",
+    ),
+    "a map without a listener": (
+        dict(fastreload=["map = /Users/me/code=/vagrant"]),
+        ("fastreload-listen",),
+        r"as in 127\.0\.0\.1:9001",
+    ),
     "an empty folder name": (dict(watch=[""]), ("fastreload-dir",), r"folder|directory|path"),
     "an unknown action": (
         dict(fastreload=["action = restart"]),

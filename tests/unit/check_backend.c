@@ -54,7 +54,7 @@ START_TEST(test_names_of_backends_are_known)
 	ck_assert_ptr_eq(ops, &fr_poll_ops);
 	ck_assert_int_eq(fr_backend_parse("Poll", &ops, error, sizeof(error)), -EINVAL);
 	ck_assert_ptr_nonnull(strstr(error, "\"Poll\""));
-	ck_assert_ptr_nonnull(strstr(error, "there are auto, watchman, inotify and poll"));
+	ck_assert_ptr_nonnull(strstr(error, "there are auto, push, watchman, inotify and poll"));
 	ck_assert_ptr_eq(ops, &fr_poll_ops);
 }
 END_TEST
