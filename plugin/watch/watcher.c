@@ -548,7 +548,10 @@ static void look_at(struct fr_watcher *watcher, struct fr_node *folder, const ch
 		return;
 	if (!is_there)
 		(void)file_event(watcher, folder, name, FR_HINT_GONE);
-	else if (file_event(watcher, folder, name, FR_HINT_WRITING))
+	/* A save in place begins with an empty file. Who looks then has to wait for the rest, as
+	 * for any writer that has not closed its file; after a while an empty file is what it is.
+	 */
+	else if (file_event(watcher, folder, name, FR_HINT_WRITING) && st.st_size > 0)
 		(void)file_event(watcher, folder, name, FR_HINT_WRITTEN);
 }
 

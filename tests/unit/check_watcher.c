@@ -661,6 +661,22 @@ START_TEST(test_named_file_that_is_as_it_was_is_not_read)
 }
 END_TEST
 
+START_TEST(test_named_file_that_is_empty_may_be_half_written)
+{
+	is_deaf = true;
+	fr_disk_write(in_root("x.py"), "one");
+	ck_assert_int_eq(fr_world_arm(&world, true), 0);
+	fr_disk_write(in_root("x.py"), "");
+	ck_assert(fr_watcher_look(world.watcher, in_root("x.py")));
+	ck_assert_uint_eq(world.notes, 1); /* being written */
+	fr_disk_write(in_root("x.py"), "two");
+	ck_assert(fr_watcher_look(world.watcher, in_root("x.py")));
+	ck_assert_uint_eq(world.notes, 3); /* and written */
+	fr_world_look(&world);
+	ck_assert_uint_eq(world.changes_len, 1);
+}
+END_TEST
+
 START_TEST(test_named_folder_is_compared_with_all_below_it)
 {
 	is_deaf = true;
@@ -998,6 +1014,7 @@ Suite *fr_check_watcher_suite(void)
 	tcase_add_test(fake, test_what_a_source_saves_is_given_to_the_one_of_its_kind);
 	tcase_add_test(fake, test_named_file_is_looked_at);
 	tcase_add_test(fake, test_named_file_that_is_as_it_was_is_not_read);
+	tcase_add_test(fake, test_named_file_that_is_empty_may_be_half_written);
 	tcase_add_test(fake, test_named_folder_is_compared_with_all_below_it);
 	tcase_add_test(fake, test_named_path_in_folders_that_nobody_knows_yet_finds_them);
 	tcase_add_test(fake, test_path_elsewhere_or_not_plain_is_not_looked_at);
