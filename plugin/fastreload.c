@@ -14,13 +14,16 @@
 #include <pthread.h>
 
 #include "door/act.h"
+#include "door/control.h"
 #include "door/cycle.h"
 #include "door/door.h"
 #include "door/listen.h"
+#include "door/publish.h"
 #include "door/say.h"
 #include "door/settings.h"
 #include "door/settings_file.h"
 #include "door/start.h"
+#include "door/tell.h"
 #include "emperor/monitor.h"
 #include "reload/broken.h"
 #include "reload/command.h"
@@ -37,6 +40,8 @@
 #include "watch/watcher.h"
 
 extern struct uwsgi_server uwsgi;
+
+extern struct uwsgi_plugin fastreload_plugin __attribute__((visibility("default")));
 
 /* ---- start ---- */
 
@@ -80,13 +85,15 @@ static int init(void)
 {
 	if (!fr_settings_read())
 		return 0;
-	if (fr_cycle_open() < 0)
+	if (fr_cycle_open() < 0 || fr_publish_open() < 0)
 		fr_door_out_of_memory();
 	fr_listen_prepare();
 	fr_start_watching();
 	if (fr_door.watcher) {
 		fr_act_open();
 		fr_listen_open();
+		fr_tell_open();
+		fr_control_open();
 	}
 	if (fr_door.watcher && uwsgi.is_a_reload)
 		uwsgi.need_app = 0; /* see cycle.c, watch_need_app */
@@ -99,14 +106,18 @@ static int init(void)
  */
 static void post_init(void)
 {
-	if (fr_door.watcher)
-		fr_start_generations();
+	if (!fr_door.watcher)
+		return;
+	fr_start_generations();
+	fr_publish_register_metrics();
 }
 
 static void preinit_apps(void)
 {
-	if (fr_door.watcher)
-		fr_spare_end_preinit();
+	if (!fr_door.watcher)
+		return;
+	fr_spare_end_preinit();
+	fr_publish_register_rpc(&fastreload_plugin);
 }
 
 /* In each worker, before it loads the application. */
@@ -145,6 +156,8 @@ static void leave_descriptors_to_master(void)
 	fr_command_close_in_child();
 	fr_nursery_close_in_child();
 	fr_listen_close_in_child();
+	fr_control_close_in_child();
+	fr_tell_close_in_child();
 	close_watcher();
 }
 
@@ -193,10 +206,11 @@ static void enter_loop(void)
 		fr_log("the master cannot be woken by changes, it looks once a second: %s\n",
 		       strerror(-error));
 	fr_listen_join();
-	if (uwsgi.is_a_reload)
-		return;
+	fr_control_join();
 	fr_cycle_plan(&plan);
-	fr_say_hello(&plan);
+	fr_tell_start(&plan);
+	if (!uwsgi.is_a_reload)
+		fr_say_hello(&plan);
 }
 
 static void master_cycle(void)
@@ -223,14 +237,20 @@ static void master_cleanup(void)
 {
 	int fd;
 
-	if (!fr_door.watcher || !uwsgi_instance_is_reloading)
+	if (!fr_door.watcher)
 		return;
+	if (!uwsgi_instance_is_reloading) {
+		fr_control_end();
+		return;
+	}
 	fr_reload_note_gone(fr_door_now_ms());
 	if (!fr_reload_is_running(&fr_door.handover.times))
 		fr_door.handover.what[0] = '\0'; /* somebody else's reload */
 	fr_watcher_save(fr_door.watcher, fr_door.handover.sources);
+	fr_control_leave();
+	fr_tell_leave();
 	fd = fr_handover_leave(&fr_door.handover);
-	if (fd >= 0)
+	if (fd >= 0 && fr_publish_leave(fd) == 0)
 		(void)fr_baseline_save(fr_watcher_tree(fr_door.watcher), fd);
 	fr_settings_file_leave();
 	fr_listen_leave();
@@ -255,4 +275,5 @@ __attribute__((visibility("default"))) struct uwsgi_plugin fastreload_plugin = {
 	.master_cycle = master_cycle,
 	.hijack_worker = hijack_worker,
 	.master_cleanup = master_cleanup,
+	.rpc = fr_publish_rpc,
 };

@@ -6,6 +6,7 @@
 #include "decide/batch.h"
 #include "decide/loop_guard.h"
 #include "door/act.h"
+#include "door/control.h"
 #include "door/cycle.h"
 #include "door/door.h"
 #include "door/listen.h"
@@ -13,6 +14,7 @@
 #include "door/settings.h"
 #include "door/settings_file.h"
 #include "reload/command.h"
+#include "door/tell.h"
 #include "reload/eligible.h"
 #include "reload/reload.h"
 #include "reload/slots.h"
@@ -59,6 +61,7 @@ static struct {
 	bool must_rescan;    /* the batch overflowed */
 	bool is_listing;     /* the watcher was not done in the last turn */
 	bool is_loaded;      /* the first workers serve */
+	bool is_asked_for;   /* a reload, whatever has changed */
 } cycle;
 
 int fr_cycle_open(void)
@@ -87,6 +90,16 @@ void fr_cycle_pause(bool is_paused)
 	cycle.is_paused = is_paused;
 }
 
+void fr_cycle_ask(void)
+{
+	cycle.is_asked_for = true;
+}
+
+size_t fr_cycle_waiting(void)
+{
+	return fr_batch_len(cycle.batch) + cycle.changes.items_len;
+}
+
 void fr_cycle_note(const char *path, enum fr_hint hint)
 {
 	static const enum fr_batch_hint translated[] = {
@@ -96,6 +109,7 @@ void fr_cycle_note(const char *path, enum fr_hint hint)
 		[FR_HINT_GONE] = FR_BATCH_GONE,
 	};
 
+	fr_tell_hint(path, hint);
 	if (fr_loop_guard_holds(&fr_door.handover.loop_guard, path, fr_door_now_ms())) {
 		if (hint == FR_HINT_WRITTEN) /* or an audit would think that nobody had told */
 			(void)fr_watcher_verify(fr_door.watcher, path, true, true);
@@ -112,7 +126,7 @@ static const char *relative(void *ctx, const char *path)
 	return fr_watcher_relative(fr_door.watcher, path);
 }
 
-void fr_cycle_plan(struct fr_plan *ret_plan)
+static void plan_for(const char *const *paths, size_t paths_len, struct fr_plan *ret_plan)
 {
 	const struct fr_plan_facts facts = {
 		.wanted = {fr_settings.action, fr_settings.action_argument},
@@ -125,7 +139,17 @@ void fr_cycle_plan(struct fr_plan *ret_plan)
 		.own_files_len = fr_settings.own_files_len,
 	};
 
-	fr_plan_make(&facts, cycle.changes.paths, cycle.changes.len, ret_plan);
+	fr_plan_make(&facts, paths, paths_len, ret_plan);
+}
+
+void fr_cycle_plan(struct fr_plan *ret_plan)
+{
+	plan_for(cycle.changes.paths, cycle.changes.len, ret_plan);
+}
+
+void fr_cycle_usual_plan(struct fr_plan *ret_plan)
+{
+	plan_for(NULL, 0, ret_plan);
 }
 
 /* ---- what goes on beside the changes ---- */
@@ -243,6 +267,7 @@ static void begin(void)
 	fr_cycle_plan(&cycle.plan);
 	fr_say_changes(&cycle.changes, fr_door.handover.what, sizeof(fr_door.handover.what));
 	fr_say_action(&cycle.plan);
+	fr_tell_decision(&cycle.changes, &cycle.plan, fr_door.handover.what);
 	fr_act_begin(&cycle.plan, &cycle.changes, cycle.changes_event_ms);
 }
 
@@ -271,6 +296,26 @@ static void load(void)
 		return;
 	fr_loop_guard_end(&fr_door.handover.loop_guard, fr_door_now_ms());
 	fr_log("%s failed: %s\n", fr_action_name(cycle.plan.action), strerror(-error));
+	fr_tell_failure(strerror(-error));
+}
+
+/* Somebody wants new code, whatever has changed, and whatever a change does. */
+static void load_as_asked(int64_t now)
+{
+	look_for_side_effects();
+	if (uwsgi_instance_is_reloading)
+		return;
+	fr_cycle_usual_plan(&cycle.plan);
+	cycle.plan.commands_len = cycle.plan.besides_len = 0;
+	if (cycle.plan.action == FR_ACTION_LOG) {
+		cycle.plan.action = FR_ACTION_RELOAD;
+		cycle.plan.reason = "as --fastreload-action loads no code";
+	}
+	cycle.changes_event_ms = now;
+	fr_say_changes(&cycle.changes, fr_door.handover.what, sizeof(fr_door.handover.what));
+	fr_say_action(&cycle.plan);
+	fr_tell_decision(&cycle.changes, &cycle.plan, fr_door.handover.what);
+	load();
 }
 
 /* Begins, or goes on with what was begun. Returns whether it is done. */
@@ -286,6 +331,7 @@ static bool act(void)
 		break;
 	case FR_ACT_FAILED: /* what is being loaded, and held back, is of no use any more */
 		cycle.has_unloaded |= !are_all_edits();
+		fr_tell_failure("a command has failed");
 		break;
 	case FR_ACT_IDLE:
 		break;
@@ -323,6 +369,7 @@ static bool is_held(int64_t now)
 		return true;
 	}
 	if (verdict == FR_HOLD_WAIT) {
+		fr_tell_held(file, fr_batch_len(cycle.batch));
 		cycle.hold_look_ms = now + FR_HOLD_LOOK_MS;
 		if (held_ms >= FR_HOLD_SAY_MS && !cycle.is_hold_said) {
 			fr_say_hold(file, fr_batch_len(cycle.batch));
@@ -348,6 +395,8 @@ static bool take_up(int64_t now)
 	deadline = fr_batch_deadline_ms(cycle.batch);
 	if (deadline < 0)
 		cycle.hold_look_ms = -1;
+	if (cycle.is_paused && deadline >= 0)
+		fr_tell_held("paused", fr_batch_len(cycle.batch));
 	if (deadline < 0 || deadline > now || cycle.is_paused || fr_reload_must_wait(now) ||
 	    is_held(now))
 		return false;
@@ -369,8 +418,10 @@ static bool may_act(int64_t now)
 	if (cycle.act_at_ms == 0) {
 		cycle.act_at_ms = fr_loop_guard_judge(guard, cycle.changes.paths, cycle.changes.len,
 						      cycle.changes_event_ms, now);
-		if (cycle.act_at_ms < 0)
+		if (cycle.act_at_ms < 0) {
 			fr_say_loop(&cycle.changes);
+			fr_tell_loop(&cycle.changes);
+		}
 	}
 	return cycle.act_at_ms >= 0;
 }
@@ -379,6 +430,11 @@ static bool may_act(int64_t now)
  * comes to. Returns whether there is more to do at once. */
 static bool decide(int64_t now)
 {
+	if (cycle.is_asked_for && !fr_changes_is_open(&cycle.changes) &&
+	    !fr_reload_must_wait(now)) {
+		cycle.is_asked_for = false;
+		load_as_asked(now);
+	}
 	if (!fr_changes_is_open(&cycle.changes) && !take_up(now))
 		return false;
 	if (fr_changes_step(&cycle.changes, fr_door.watcher))
@@ -393,8 +449,10 @@ static bool decide(int64_t now)
 			return false;
 	} else {
 		fr_reload_release(now);
-		if (cycle.changes.len == 0)
+		if (cycle.changes.len == 0) {
 			fr_say_unchanged(&cycle.changes);
+			fr_tell_unchanged(&cycle.changes);
+		}
 	}
 	fr_changes_clear(&cycle.changes);
 	if (cycle.must_rescan)
@@ -413,7 +471,11 @@ static int64_t next_decision(int64_t now)
 		return -1; /* the end of its command wakes us */
 	if (fr_changes_is_open(&cycle.changes))
 		return cycle.act_at_ms;
-	if (cycle.is_paused || fr_reload_must_wait(now))
+	if (fr_reload_must_wait(now))
+		return -1;
+	if (cycle.is_asked_for)
+		return now;
+	if (cycle.is_paused)
 		return -1;
 	return deadline >= 0 && cycle.hold_look_ms > deadline ? cycle.hold_look_ms : deadline;
 }
@@ -449,15 +511,15 @@ static void finish(enum fr_progress progress, const struct fr_reload_times *time
 {
 	if (progress == FR_PROGRESS_RUNNING)
 		return;
-	fr_door.handover.what[0] = '\0';
 	fr_loop_guard_end(&fr_door.handover.loop_guard, fr_door_now_ms());
 	if (progress == FR_PROGRESS_FAILED) {
 		fr_say_failure();
-		return;
+	} else {
+		fr_say_outcome(times);
+		fr_tell_outcome(times, fr_slots_have_app());
+		look_for_side_effects();
 	}
-	fr_door.handover.reloads++;
-	fr_say_outcome(times);
-	look_for_side_effects();
+	fr_door.handover.what[0] = '\0';
 }
 
 /* Is everything that was noted verified? */
@@ -470,7 +532,7 @@ void fr_cycle_turn(void)
 {
 	struct fr_reload_times times;
 	enum fr_progress progress;
-	int64_t now, reload_wake_ms, listen_wake_ms;
+	int64_t now, reload_wake_ms, listen_wake_ms, control_wake_ms;
 	bool was_reading = fr_door.baseline != NULL, has_more;
 	unsigned reasons = fr_wake_collect();
 
@@ -484,7 +546,10 @@ void fr_cycle_turn(void)
 
 	listen_wake_ms = fr_listen_step(fr_door_now_ms(), cycle.is_listing);
 	has_more = cycle.is_listing = fr_watcher_step(fr_door.watcher);
+	if (!has_more)
+		fr_tell_compared();
 	now = fr_door_now_ms();
+	control_wake_ms = fr_control_turn(now);
 	fr_backends_step(fr_door.backends, now, is_quiet(has_more));
 	fr_wake_follow_other(FR_WAKE_AUDIT, fr_backends_pid(fr_door.backends));
 	if ((!has_more || is_overdue(now)) && !uwsgi_instance_is_reloading &&
@@ -495,5 +560,7 @@ void fr_cycle_turn(void)
 	fr_wake_follow_other(FR_WAKE_COMMAND, fr_command_pid());
 	progress = fr_reload_step(now, reasons & FR_WAKE_WORKER, &times, &reload_wake_ms);
 	finish(progress, &times);
-	fr_wake_at(earlier(next_wake(now, has_more, reload_wake_ms), listen_wake_ms));
+	fr_tell_turn();
+	fr_wake_at(earlier(next_wake(now, has_more, reload_wake_ms),
+			   earlier(listen_wake_ms, control_wake_ms)));
 }

@@ -8,6 +8,7 @@
 #define FR_CYCLE_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 #include "decide/plan.h"
 #include "watch/source.h"
@@ -24,6 +25,15 @@ int fr_cycle_hold_for(const char *path);
 
 /* Holds all changes back until it is called with false. What is being loaded is not stopped. */
 void fr_cycle_pause(bool is_paused);
+
+/* Reloads as soon as that can be, whatever has changed, also while changes are held back. */
+void fr_cycle_ask(void);
+
+/* How many files wait for what is done about them. */
+size_t fr_cycle_waiting(void);
+
+/* What a change does, of files that are nothing special. */
+void fr_cycle_usual_plan(struct fr_plan *ret_plan);
 
 /* What the changes that are being looked at would do; with none, what a change does. */
 void fr_cycle_plan(struct fr_plan *ret_plan);

@@ -8,6 +8,7 @@
 #include "door/door.h"
 #include "door/say.h"
 #include "door/settings.h"
+#include "door/tell.h"
 #include "reload/broken.h"
 #include "reload/command.h"
 #include "reload/generation.h"
@@ -54,6 +55,10 @@ void fr_say_changes(const struct fr_changes *changes, char *text, size_t text_si
 	const char *shown[FR_SHOWN_CHANGES] = {NULL}, *words[FR_SHOWN_CHANGES] = {NULL};
 	size_t i;
 
+	if (changes->len == 0) {
+		snprintf(text, text_size, "asked for");
+		return;
+	}
 	for (i = 0; i < FR_SHOWN_CHANGES && i < changes->len; i++) {
 		shown[i] = fr_watcher_relative(fr_door.watcher, changes->paths[i]);
 		words[i] = fr_change_word(changes->kinds[i]);
@@ -233,6 +238,7 @@ void fr_say_failure(void)
 	fr_log("not reloaded: %s%s%s%s; the last good code goes on serving, and the next save is "
 	       "tried\n",
 	       fr_generation_failure(), culprit[0] ? " (" : "", culprit, culprit[0] ? ")" : "");
+	fr_tell_failure(culprit[0] ? culprit : fr_generation_failure());
 }
 
 void fr_say_outcome(const struct fr_reload_times *times)

@@ -24,7 +24,8 @@ void fr_say_hello(const struct fr_plan *plan);
 /* Once, when the contents of all files are known. was_reading: they were not in the turn before. */
 void fr_say_baseline(bool was_reading);
 
-/* Writes what changed into text: "a.py changed and 11 more". Says nothing yet. */
+/* Writes what changed into text: "a.py changed and 11 more", or "asked for". Says nothing
+ * yet. */
 void fr_say_changes(const struct fr_changes *changes, char *text, size_t text_size);
 
 /* What is done about the changes that fr_door.handover names. */

@@ -8,6 +8,7 @@
 #include "decide/config.h"
 #include "decide/reactions.h"
 #include "decide/rules.h"
+#include "door/control.h"
 #include "door/door.h"
 #include "door/settings.h"
 #include "door/settings_file.h"
@@ -115,6 +116,21 @@ struct uwsgi_option fr_settings_options[] = {
 	{"fastreload-token", required_argument, 0,
 	 "a file with the token that whoever says what changed has to show first, or the token",
 	 uwsgi_opt_set_str, &fr_settings.token_text, 0},
+	{"fastreload-control", required_argument, 0,
+	 "answer status, pause, resume, reload, explain and journal, as JSON lines, on this Unix "
+	 "socket, for this user and root",
+	 uwsgi_opt_set_str, &fr_settings.control_text, 0},
+	{"fastreload-ctl", required_argument, 0,
+	 "ask at the control socket SOCKET, print the answer, and exit: SOCKET status (or pause, "
+	 "resume, reload, explain PATH, journal)",
+	 fr_control_ask, NULL, UWSGI_OPT_IMMEDIATE},
+	{"fastreload-events", required_argument, 0,
+	 "write each batch, decision and outcome as a line of JSON to this file or named pipe, or "
+	 "to fd:N",
+	 uwsgi_opt_set_str, &fr_settings.events_text, 0},
+	{"fastreload-rpc", no_argument, 0,
+	 "register the commands of the control socket as RPC functions (fastreload_status, ...)",
+	 uwsgi_opt_true, &fr_settings.has_rpc, 0},
 	{"fastreload-verbose", no_argument, 0, "log what was looked at and found unchanged, too",
 	 uwsgi_opt_true, &fr_settings.is_verbose, 0},
 	{"fastreload-dry-run", required_argument, 0,
@@ -438,7 +454,8 @@ static bool has_any_option(void)
 	       fr_settings.timeout_text || fr_settings.snapshots_text || fr_settings.broken_text ||
 	       fr_settings.strategy_text || fr_settings.memory_text || fr_settings.backend_text ||
 	       fr_settings.config || fr_settings.dry_run || fr_settings.listen ||
-	       fr_settings.maps || fr_settings.token_text;
+	       fr_settings.maps || fr_settings.token_text || fr_settings.control_text ||
+	       fr_settings.events_text || fr_settings.has_rpc;
 }
 
 /* It is one of the instance's own files, and counts where it lies in a watched folder. */

@@ -32,8 +32,9 @@ struct fr_settings {
 	struct uwsgi_string_list *listen, *maps;
 	char *token_text;
 	char *action_text, *settle_text, *mercy_text, *timeout_text, *snapshots_text, *broken_text,
-		*strategy_text, *memory_text, *backend_text, *config, *dry_run;
-	int is_verbose, has_no_gitignore;
+		*strategy_text, *memory_text, *backend_text, *config, *dry_run, *control_text,
+		*events_text;
+	int is_verbose, has_no_gitignore, has_rpc;
 	int dry_run_fd;
 
 	/* As they were understood, by fr_settings_read. */

@@ -8,8 +8,10 @@
 #include "decide/rules.h"
 #include "door/cycle.h"
 #include "door/door.h"
+#include "door/publish.h"
 #include "door/settings.h"
 #include "door/start.h"
+#include "door/tell.h"
 #include "reload/eligible.h"
 #include "reload/generation.h"
 #include "reload/nursery.h"
@@ -50,6 +52,7 @@ static void take_trouble(void *ctx, const char *path, int error)
 static void take_loss(void *ctx, const struct fr_source_ops *ops)
 {
 	(void)ctx;
+	fr_tell_lost();
 	fr_log("%s%s: comparing all folders with what was there\n",
 	       ops == &fr_inotify_ops ? "the kernel" : ops->name,
 	       ops == &fr_inotify_ops ? " dropped events (fs.inotify.max_queued_events)"
@@ -90,6 +93,12 @@ static void take_ignored(void *ctx, const char *path, const struct fr_verdict *v
 	is_said = true;
 }
 
+static void take_skipped(void *ctx, const char *path, const struct fr_verdict *verdict)
+{
+	(void)ctx;
+	fr_tell_skipped(path, verdict);
+}
+
 static void say(void *ctx, const char *path, const char *text)
 {
 	char shown[1024];
@@ -105,7 +114,13 @@ static void say_choice(void *ctx, const char *path, const char *text, bool is_us
 		say(ctx, path, text);
 }
 
-static const struct fr_backend_hooks backend_hooks = {.say = say_choice};
+static void take_missed(void *ctx, const char *path)
+{
+	(void)ctx;
+	fr_tell_missed(path);
+}
+
+static const struct fr_backend_hooks backend_hooks = {.say = say_choice, .missed = take_missed};
 
 static const struct fr_watcher_hooks watcher_hooks = {
 	.note = take_note,
@@ -115,6 +130,7 @@ static const struct fr_watcher_hooks watcher_hooks = {
 	.ignored = take_ignored,
 	.back = take_return,
 	.say = say,
+	.skipped = take_skipped,
 };
 
 /* ---- the watch ---- */
@@ -211,7 +227,7 @@ static void note_baseline(int handover_fd)
 	struct fr_tree *tree = fr_watcher_tree(fr_door.watcher);
 
 	fr_bytecode_drop_recent(tree);
-	if (handover_fd >= 0)
+	if (handover_fd >= 0 && fr_publish_take(handover_fd) == 0)
 		(void)fr_baseline_load(tree, handover_fd);
 	if (!fr_door.handover.what[0]) /* else this is still the load that began before the exec */
 		fr_loop_guard_begin(&fr_door.handover.loop_guard, fr_door_now_ms());

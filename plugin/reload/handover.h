@@ -7,15 +7,19 @@
 #ifndef FR_HANDOVER_H
 #define FR_HANDOVER_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "decide/loop_guard.h"
 #include "reload/reload.h"
+#include "report/tally.h"
 #include "watch/watcher.h"
 
 struct fr_handover {
-	uint32_t magic;   /* set by fr_handover_new */
-	uint32_t reloads; /* how many there were before this image */
+	uint32_t magic;     /* set by fr_handover_new */
+	int32_t control_fd; /* the socket of --fastreload-control; 0: there is none */
+	bool is_paused;     /* somebody has asked for that */
+	struct fr_tally tally;
 	struct fr_reload_times times;
 	char no_swap[100]; /* why the next image is to do without generations; "": it may have them
 			    */

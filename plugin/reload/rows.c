@@ -30,7 +30,9 @@ void fr_rows_enter(int wid)
 void fr_rows_begin(int wid)
 {
 	uwsgi.workers[wid].apps_cnt = 0;
-	ushared->rpc_count[wid] = 0;
+	ushared->rpc_count[wid] = ushared->rpc_count[0]; /* of the master, so of all */
+	memcpy(&uwsgi.rpc_table[(size_t)wid * uwsgi.rpc_max], uwsgi.rpc_table,
+	       sizeof(*uwsgi.rpc_table) * uwsgi.rpc_max);
 	memset(&ushared->signal_table[wid * FR_ROWS_SIGNALS], 0,
 	       sizeof(struct uwsgi_signal_entry) * FR_ROWS_SIGNALS);
 	memset(uwsgi.wsgi_req, 0, sizeof(*uwsgi.wsgi_req));

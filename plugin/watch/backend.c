@@ -474,6 +474,8 @@ static void judge(struct fr_backends *backends)
 						 fr_watcher_tree(backends->watcher)))) {
 		struct folder *folder = folder_of(backends, path);
 
+		if (backends->hooks->missed)
+			backends->hooks->missed(backends->ctx, path);
 		(void)fr_watcher_look(backends->watcher, path);
 		if (!folder || !folder->now->is_audited)
 			continue;

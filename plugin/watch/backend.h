@@ -20,6 +20,9 @@ struct fr_backend_hooks {
 	/* What there is to say of the folder at path: text goes on after it, "is polled: …". An
 	 * ordinary choice is_usual. */
 	void (*say)(void *ctx, const char *path, const char *text, bool is_usual);
+	/* An audit has found that the file at path has changed, and no event had told. May be NULL.
+	 */
+	void (*missed)(void *ctx, const char *path);
 };
 
 /* The source of that name; *ret_ops is NULL for "auto". 0, or -EINVAL with a sentence in error. */

@@ -32,65 +32,88 @@ char *fr_explain_absolute(const char *value, char *path, size_t size)
 	return path;
 }
 
-static void print_verdict(FILE *out, const char *path, bool counts,
-			  const struct fr_verdict *verdict, const char *where)
+char *fr_explain_text(const struct fr_explanation *explanation, char text[FR_EXPLAIN_TEXT_SIZE])
 {
-	char text[1024], origin[1024];
+	const struct fr_verdict *verdict = &explanation->verdict;
+	const char *where = explanation->is_by_folder ? "a folder on its way is left out by " : "";
+	const char *counts = verdict->counts ? "counts" : "does not count";
+	char path[1024], origin[1024];
 
-	fr_sentence_path(path, text, sizeof(text));
+	fr_sentence_path(explanation->relative, path, sizeof(path));
 	if (!verdict->pattern)
-		fprintf(out, "%s: does not count: no pattern says that it does\n", text);
+		snprintf(text, FR_EXPLAIN_TEXT_SIZE,
+			 "%s: does not count: no pattern says that it does", path);
 	else if (verdict->line > 0)
-		fprintf(out, "%s: %s: %s\"%s\" (%s:%u)\n", text,
-			counts ? "counts" : "does not count", where, verdict->pattern,
-			fr_sentence_path(verdict->origin, origin, sizeof(origin)), verdict->line);
+		snprintf(text, FR_EXPLAIN_TEXT_SIZE, "%s: %s: %s\"%s\" (%s:%u)", path, counts,
+			 where, verdict->pattern,
+			 fr_sentence_path(verdict->origin, origin, sizeof(origin)), verdict->line);
 	else
-		fprintf(out, "%s: %s: %s\"%s\" (%s)\n", text, counts ? "counts" : "does not count",
-			where, verdict->pattern, verdict->origin);
+		snprintf(text, FR_EXPLAIN_TEXT_SIZE, "%s: %s: %s\"%s\" (%s)", path, counts, where,
+			 verdict->pattern, verdict->origin);
+	return text;
 }
 
-/* Walks down from the watched folder: what lies in a folder that is not entered does not count,
- * whatever its name. */
-static void explain_below(const struct fr_judge *judge, struct fr_ignorefiles *files, char *path,
-			  const char *relative, FILE *out)
-{
-	struct fr_folder_facts facts;
-	struct fr_verdict verdict;
+/* What is known of folders before anybody looks at them. */
+struct walk {
+	const struct fr_judge *judge;
+	struct fr_ignorefiles *files; /* to be read on the way; NULL: none */
+	bool may_look;
+};
 
+/* Walks down from the watched folder: what lies in a folder that is not entered does not count,
+ * whatever its name. copy: of the path, to be cut here and there. */
+static void walk_down(const struct walk *walk, char *copy, const char *relative,
+		      struct fr_explanation *explanation)
+{
 	for (char *slash = strchr(relative, '/'); slash; slash = strchr(slash + 1, '/')) {
+		struct fr_folder_facts facts = {0};
+
 		*slash = '\0';
-		fr_scan_facts(-1, path, &facts);
-		fr_judge_folder(judge, path, relative, false, &facts, &verdict);
-		if (verdict.counts && files)
-			(void)fr_ignorefiles_read(files, path, false);
+		if (walk->may_look)
+			fr_scan_facts(-1, copy, &facts);
+		fr_judge_folder(walk->judge, copy, relative, false, &facts, &explanation->verdict);
+		if (explanation->verdict.counts && walk->files)
+			(void)fr_ignorefiles_read(walk->files, copy, false);
 		*slash = '/';
-		if (!verdict.counts) {
-			print_verdict(out, relative, false, &verdict,
-				      "a folder on its way is left out by ");
+		if (!explanation->verdict.counts) {
+			explanation->is_by_folder = true;
 			return;
 		}
 	}
-	fr_judge_file(judge, path, relative, false, &verdict);
-	print_verdict(out, relative, verdict.counts, &verdict, "");
+	fr_judge_file(walk->judge, copy, relative, false, &explanation->verdict);
+}
+
+bool fr_explain_judge(const struct fr_judge *judge, struct fr_ignorefiles *files, bool may_look,
+		      const char *root, const char *path, struct fr_explanation *ret_explanation)
+{
+	const struct walk walk = {.judge = judge, .files = files, .may_look = may_look};
+	size_t len = strcmp(root, "/") == 0 ? 0 : strlen(root);
+	char *copy = strncmp(path, root, len) == 0 && path[len] == '/' ? strdup(path) : NULL;
+
+	if (!copy)
+		return false;
+	if (files) {
+		(void)fr_ignorefiles_read(files, root, false);
+		(void)fr_ignorefiles_read_above(files, root, false, NULL, NULL);
+	}
+	*ret_explanation = (struct fr_explanation){.relative = path + len + 1};
+	walk_down(&walk, copy, copy + len + 1, ret_explanation);
+	free(copy);
+	return true;
 }
 
 bool fr_explain_path(const struct fr_rules *rules, struct fr_ignorefiles *files, const char *root,
 		     const char *path, FILE *out)
 {
-	struct fr_judge judge = {.rules = rules};
-	size_t len = strcmp(root, "/") == 0 ? 0 : strlen(root);
-	char *copy;
+	const struct fr_judge judge = {
+		.rules = rules,
+		.ignores = files ? fr_ignorefiles_ignores(files) : NULL,
+	};
+	struct fr_explanation explanation;
+	char text[FR_EXPLAIN_TEXT_SIZE];
 
-	if (strncmp(path, root, len) != 0 || path[len] != '/')
+	if (!fr_explain_judge(&judge, files, true, root, path, &explanation))
 		return false;
-	if (files) {
-		judge.ignores = fr_ignorefiles_ignores(files);
-		(void)fr_ignorefiles_read(files, root, false);
-		(void)fr_ignorefiles_read_above(files, root, false, NULL, NULL);
-	}
-	copy = strdup(path);
-	if (copy)
-		explain_below(&judge, files, copy, copy + len + 1, out);
-	free(copy);
+	fprintf(out, "%s\n", fr_explain_text(&explanation, text));
 	return true;
 }

@@ -461,13 +461,18 @@ static bool becomes_virtualenv(struct fr_watcher *watcher, struct fr_node *folde
 	return true;
 }
 
-/* Something has become of a file that would count, were it not for a line of an ignore file. */
+/* Something has become of a file that does not count: perhaps it would, were it not for a line of
+ * an ignore file. */
 static void report_ignored(struct fr_watcher *watcher, const char *path, const char *relative,
 			   enum fr_hint hint, const struct fr_verdict *verdict)
 {
 	struct fr_verdict without;
 
-	if (!watcher->hooks->ignored || verdict->line == 0 || hint == FR_HINT_WRITING)
+	if (hint == FR_HINT_WRITING)
+		return;
+	if (watcher->hooks->skipped)
+		watcher->hooks->skipped(watcher->ctx, path, verdict);
+	if (!watcher->hooks->ignored || verdict->line == 0)
 		return;
 	fr_rules_judge_file(watcher->rules, relative, NULL, &without);
 	if (without.counts)
@@ -1003,6 +1008,31 @@ size_t fr_watcher_folders(const struct fr_watcher *watcher)
 size_t fr_watcher_files(const struct fr_watcher *watcher)
 {
 	return fr_tree_count(watcher->tree, FR_NODE_FILE);
+}
+
+size_t fr_watcher_backends(const struct fr_watcher *watcher,
+			   struct fr_watcher_backend backends[FR_WATCHER_MAX_SOURCES])
+{
+	struct fr_node *root = watcher->eyes_len > 1 ? fr_tree_roots(watcher->tree) : NULL;
+
+	for (size_t i = 0; i < watcher->eyes_len; i++)
+		backends[i] = (struct fr_watcher_backend){.name = watcher->eyes[i].ops->name};
+	if (watcher->eyes_len == 1) {
+		backends[0].folders = fr_watcher_folders(watcher);
+		backends[0].files = fr_watcher_files(watcher);
+	}
+	for (; root; root = root->next) {
+		for (struct fr_node *node = root; node; node = fr_tree_next(node, root)) {
+			backends[node->source].folders += node->kind == FR_NODE_FOLDER;
+			backends[node->source].files += node->kind == FR_NODE_FILE;
+		}
+	}
+	return watcher->eyes_len;
+}
+
+const struct fr_judge *fr_watcher_judge(const struct fr_watcher *watcher)
+{
+	return fr_scan_judge(watcher->scan);
 }
 
 void fr_watcher_explain(const struct fr_watcher *watcher, const struct fr_source_ops *ops,

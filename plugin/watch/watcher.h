@@ -15,6 +15,7 @@
 
 struct fr_baseline;
 struct fr_ignorefiles;
+struct fr_judge;
 struct fr_rules;
 struct fr_tree;
 struct fr_verdict;
@@ -48,6 +49,9 @@ struct fr_watcher_hooks {
 	void (*back)(void *ctx, const struct fr_source_ops *ops);
 	/* There is something to say of the folder: text goes on after its path, "answers again". */
 	void (*say)(void *ctx, const char *path, const char *text);
+	/* Any file was written to or is gone that does not count, by that verdict, those of
+	 * `ignored` among them. May be NULL. */
+	void (*skipped)(void *ctx, const char *path, const struct fr_verdict *verdict);
 };
 
 /* Most kinds of sources that one watcher can have. */
@@ -157,6 +161,19 @@ size_t fr_watcher_files(const struct fr_watcher *watcher);
 
 /* The ignore files that it honours, borrowed, or NULL. */
 struct fr_ignorefiles *fr_watcher_ignorefiles(const struct fr_watcher *watcher);
+/* What each source watches. */
+struct fr_watcher_backend {
+	const char *name; /* static */
+	size_t folders, files;
+};
+
+/* Writes one for each source that watches, and returns their number. Where there are several it
+ * counts all that is watched, one by one. */
+size_t fr_watcher_backends(const struct fr_watcher *watcher,
+			   struct fr_watcher_backend backends[FR_WATCHER_MAX_SOURCES]);
+
+/* By what files count, borrowed. */
+const struct fr_judge *fr_watcher_judge(const struct fr_watcher *watcher);
 
 /* The tree, borrowed: for the baseline. */
 struct fr_tree *fr_watcher_tree(struct fr_watcher *watcher);
