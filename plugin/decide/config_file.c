@@ -132,6 +132,7 @@ static const struct key keys[] = {
 	{"on", KIND_RULES, check_rule},
 	{"ignore-file", KIND_TEXTS, NULL},
 	{"no-gitignore", KIND_SWITCH, NULL},
+	{"backend", KIND_TEXT, NULL},
 	{"action", KIND_TEXT, check_action},
 	{"strategy", KIND_TEXT, check_strategy},
 	{"settle", KIND_NUMBER, check_settle},

@@ -172,12 +172,28 @@ static const char *find_obstacle(enum fr_action action)
 	}
 }
 
+/* What is wrong with the value of an option that names a backend, or NULL. */
+static const char *find_backend_fault(const char *key, const char *value)
+{
+	static char reason[256];
+	const struct fr_source_ops *ops;
+	char *copy = uwsgi_str((char *)(uintptr_t)value);
+	bool is_dir = strcmp(key, "dir") == 0;
+	int r = is_dir ? fr_backend_parse_folder(copy, NULL, &ops, reason, sizeof(reason))
+		       : fr_backend_parse(copy, &ops, reason, sizeof(reason));
+
+	free(copy);
+	return r < 0 ? reason : NULL;
+}
+
 const char *fr_settings_find_obstacle(const char *key, const char *value)
 {
 	struct fr_reaction reaction = {FR_ACTION_AUTO, NULL};
 	const char *argument, *at = value;
 	char error[256];
 
+	if (strcmp(key, "dir") == 0 || strcmp(key, "backend") == 0)
+		return find_backend_fault(key, value);
 	if (strcmp(key, "strategy") == 0 && strcmp(value, fr_pin_name(FR_PIN_WORKERS)) == 0) {
 		reaction.action = FR_ACTION_WORKERS;
 	} else if (strcmp(key, "action") == 0) {

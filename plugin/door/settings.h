@@ -63,7 +63,11 @@ extern struct uwsgi_option fr_settings_options[];
  */
 bool fr_settings_read(void);
 
-/* What uWSGI would have to have for this value of "action" or "on"; NULL: it lacks nothing. */
+/*
+ * What stands in the way of this value of an option beyond its form: what uWSGI would have to have
+ * for an action, or that there is no such backend. NULL: nothing. The text stays until the next
+ * call.
+ */
 const char *fr_settings_find_obstacle(const char *key, const char *value);
 
 /* Is this one of the actions that a change may lead to? */

@@ -78,6 +78,8 @@ BROKEN = {
         '{"strategy": "swap", "action": "reload"}',
         r"strategy.*contradicts --fastreload-action",
     ),
+    "no such backend": ('{"backend": "poling"}', r"line 1, column 13: .*inotify"),
+    "no such backend of a folder": ('{"dir": ".,backend=poling"}', r"line 1, column 9: .*inotify"),
     "a contradiction": ('{"mercy": 7}', r"line 1, column 11: .*contradicts --fastreload-mercy"),
 }
 
@@ -157,6 +159,7 @@ VALID = (
     {"on": [{"pattern": "a b", "action": "exec make all"}, {"pattern": "*", "action": "signal:255"}]},
     {"action": "touch:/tmp/x", "broken": "page", "snapshots": 16, "timeout": 3600, "mercy": 1},
     {"strategy": "warm", "memory": 65536},
+    {"dir": [".", "/tmp,backend=inotify"], "backend": "poll"},
 )
 INVALID = (
     [],
@@ -174,6 +177,7 @@ INVALID = (
     {"broken": "new"},
     {"strategy": "touch"},
     {"memory": 0},
+    {"backend": "epoll"},
     {"on": ["*.py log"]},
     {"on": [{"pattern": "*"}]},
     {"on": [{"pattern": "*", "action": "restart"}]},
