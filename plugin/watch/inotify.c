@@ -1,9 +1,9 @@
 /*
  * inotify: the source for what this kernel does itself, inotify(7).
  *
- * Turns kernel records into hints and keeps the table from watch descriptors to nodes. It must not
- * know rules or look at the disk. One inode is one descriptor however many paths lead to it, so a
- * descriptor has a list of nodes, and all use one mask.
+ * Turns kernel records into hints. It must not know rules or look at the disk. One inode is one
+ * descriptor however many paths lead to it, so a descriptor has a list of nodes, and all use one
+ * mask.
  */
 #include <errno.h>
 #include <limits.h>
@@ -15,6 +15,7 @@
 
 #include "watch/source.h"
 #include "watch/tree.h"
+#include "watch/watches.h"
 
 /*
  * MODIFY tells a save from a `touch`, which sets times and closes a descriptor that it never wrote
@@ -24,66 +25,15 @@
 	(IN_CREATE | IN_MODIFY | IN_CLOSE_WRITE | IN_ATTRIB | IN_MOVED_FROM | IN_MOVED_TO |        \
 	 IN_DELETE | IN_DELETE_SELF | IN_MOVE_SELF | IN_ONLYDIR | IN_EXCL_UNLINK)
 
-#define FR_INOTIFY_FIRST_BUCKETS  64 /* a power of two */
 #define FR_INOTIFY_BUFFER_SIZE    (64 * 1024)
 #define FR_INOTIFY_READS_PER_STEP 4 /* bounds one step to some thousand records */
 #define FR_INOTIFY_LARGEST_RECORD ((ssize_t)sizeof(struct inotify_event) + NAME_MAX + 1)
 
-struct fr_wd_entry {
-	int wd;
-	struct fr_node
-		*nodes; /* linked by watch_next; NULL marks a free entry that probes go on behind */
-	bool is_used;
-};
-
 struct fr_source {
 	int fd;
 	pid_t owner;
-	struct fr_wd_entry *entries; /* open addressing, linear probing */
-	size_t entries_len;          /* a power of two */
-	size_t used_len;             /* used, with those whose nodes are NULL */
-	struct fr_node *next_told;   /* of the nodes that share the record at hand, or NULL */
+	struct fr_watches watches; /* by watch descriptor */
 };
-
-static size_t first_probe(const struct fr_source *source, int wd)
-{
-	return ((size_t)wd * 0x9E3779B1u) & (source->entries_len - 1);
-}
-
-/* The entry of wd, or the unused one where it would go. There always is one: the table is never
- * more than half full. */
-static struct fr_wd_entry *entry_of(const struct fr_source *source, int wd)
-{
-	size_t i = first_probe(source, wd);
-
-	while (source->entries[i].is_used && source->entries[i].wd != wd)
-		i = (i + 1) & (source->entries_len - 1);
-	return &source->entries[i];
-}
-
-/* Makes a table with room for twice the watches in use, without those that are gone. */
-static int rehash(struct fr_source *source)
-{
-	struct fr_source fresh = *source;
-	size_t live = 0;
-
-	for (size_t i = 0; i < source->entries_len; i++)
-		live += source->entries[i].nodes != NULL;
-	fresh.entries_len = FR_INOTIFY_FIRST_BUCKETS;
-	while (fresh.entries_len < live * 4)
-		fresh.entries_len *= 2;
-	fresh.entries = calloc(fresh.entries_len, sizeof(*fresh.entries));
-	if (!fresh.entries)
-		return -ENOMEM;
-	fresh.used_len = live;
-	for (size_t i = 0; i < source->entries_len; i++) {
-		if (source->entries[i].nodes)
-			*entry_of(&fresh, source->entries[i].wd) = source->entries[i];
-	}
-	free(source->entries);
-	*source = fresh;
-	return 0;
-}
 
 static int inotify_open(struct fr_source **ret_source)
 {
@@ -92,7 +42,7 @@ static int inotify_open(struct fr_source **ret_source)
 
 	if (!source)
 		return -ENOMEM;
-	error = rehash(source);
+	error = fr_watches_init(&source->watches);
 	if (error) {
 		free(source);
 		return error;
@@ -101,7 +51,7 @@ static int inotify_open(struct fr_source **ret_source)
 	source->fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
 	if (source->fd < 0) {
 		error = -errno;
-		free(source->entries);
+		fr_watches_clear(&source->watches);
 		free(source);
 		return error;
 	}
@@ -109,40 +59,20 @@ static int inotify_open(struct fr_source **ret_source)
 	return 0;
 }
 
-/* Takes the node out of the list of its descriptor. Returns whether it was the last one there. */
-static bool detach(struct fr_source *source, struct fr_node *node)
-{
-	struct fr_wd_entry *entry = entry_of(source, node->watch);
-	struct fr_node **link = &entry->nodes;
-
-	if (source->next_told == node)
-		source->next_told = node->watch_next;
-	node->watch = -1;
-	while (*link && *link != node)
-		link = &(*link)->watch_next;
-	if (!*link)
-		return false;
-	*link = node->watch_next;
-	node->watch_next = NULL;
-	return !entry->nodes;
-}
-
 /* EINVAL: the kernel had dropped it already, and IN_IGNORED is in the queue. */
 static void inotify_remove(struct fr_source *source, struct fr_node *folder)
 {
 	int wd = folder->watch;
 
-	if (wd >= 0 && detach(source, folder) && source->owner == getpid())
+	if (wd >= 0 && fr_watches_detach(&source->watches, folder) && source->owner == getpid())
 		(void)inotify_rm_watch(source->fd, wd);
 }
 
 static int inotify_add(struct fr_source *source, struct fr_node *folder, const char *path)
 {
-	struct fr_wd_entry *entry;
 	int wd;
 
-	/* First, so that no watch is made that the table has no room for. */
-	if (source->used_len * 2 >= source->entries_len && rehash(source) < 0)
+	if (fr_watches_reserve(&source->watches) < 0)
 		return -ENOMEM;
 	wd = inotify_add_watch(source->fd, path, FR_INOTIFY_MASK);
 	if (wd < 0) {
@@ -151,17 +81,10 @@ static int inotify_add(struct fr_source *source, struct fr_node *folder, const c
 		inotify_remove(source, folder);
 		return error;
 	}
-	if (wd == folder->watch)
-		return 0;
-	inotify_remove(source, folder);
-	entry = entry_of(source, wd);
-	if (!entry->is_used) {
-		*entry = (struct fr_wd_entry){.wd = wd, .is_used = true};
-		source->used_len++;
+	if (wd != folder->watch) {
+		inotify_remove(source, folder);
+		fr_watches_attach(&source->watches, folder, wd);
 	}
-	folder->watch = wd;
-	folder->watch_next = entry->nodes;
-	entry->nodes = folder;
 	return 0;
 }
 
@@ -204,8 +127,8 @@ static void ignored(struct fr_source *source, int wd, fr_source_report *report, 
 {
 	struct fr_node *node;
 
-	while ((node = entry_of(source, wd)->nodes)) {
-		(void)detach(source, node);
+	while ((node = fr_watches_first(&source->watches, wd))) {
+		(void)fr_watches_detach(&source->watches, node);
 		report(ctx, node, NULL, FR_HINT_WATCH_DROPPED);
 	}
 }
@@ -225,14 +148,9 @@ static void dispatch(struct fr_source *source, const struct inotify_event *event
 	}
 	if (hint < 0 || (hint != FR_HINT_SELF_CHANGED && event->len == 0))
 		return;
-	/* A report may remove nodes, this one too, and the next: detach() moves on from that one.
-	 */
-	for (struct fr_node *node = entry_of(source, event->wd)->nodes; node;
-	     node = source->next_told) {
-		source->next_told = node->watch_next;
-		report(ctx, node, hint == FR_HINT_SELF_CHANGED ? NULL : event->name,
-		       (enum fr_hint)hint);
-	}
+	fr_watches_tell(&source->watches, event->wd,
+			hint == FR_HINT_SELF_CHANGED ? NULL : event->name, (enum fr_hint)hint,
+			report, ctx);
 }
 
 static int inotify_step(struct fr_source *source, fr_source_report *report, void *ctx)
@@ -271,7 +189,7 @@ static void inotify_close(struct fr_source *source)
 	if (!source)
 		return;
 	close(source->fd);
-	free(source->entries);
+	fr_watches_clear(&source->watches);
 	free(source);
 }
 

@@ -129,6 +129,7 @@ struct fr_source_ops {
 	void (*explain)(int error, unsigned long wanted, char *text, unsigned long text_size);
 };
 
+extern const struct fr_source_ops fr_fanotify_ops;
 extern const struct fr_source_ops fr_inotify_ops;
 extern const struct fr_source_ops fr_watchman_ops;
 extern const struct fr_source_ops fr_poll_ops;

@@ -86,6 +86,23 @@ void fr_disk_write(const char *path, const char *text)
 	ck_assert_int_eq(close(fd), 0);
 }
 
+/* A log is renamed again and again: each name is another. inotify(7) joins what is the same as the
+ * one before, fanotify(7) all that happens to one name. */
+void fr_disk_make_events(const char *folder, long len)
+{
+	char from[PATH_MAX], to[PATH_MAX];
+
+	snprintf(from, sizeof(from), "%s/0.log", folder);
+	fr_disk_write(from, "");
+	for (long n = 1; n < len; n++) {
+		ck_assert_int_lt(snprintf(to, sizeof(to), "%s/%ld.log", folder, n),
+				 (int)sizeof(to));
+		ck_assert_int_eq(rename(from, to), 0);
+		memcpy(from, to, sizeof(from));
+	}
+	ck_assert_int_eq(unlink(from), 0);
+}
+
 void fr_disk_set_time(const char *path, long seconds)
 {
 	struct timespec times[2] = {{.tv_sec = seconds}, {.tv_sec = seconds}};

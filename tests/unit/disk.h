@@ -25,6 +25,10 @@ void fr_disk_mkdir(const char *path);
 /* Writes the file in place, made if it is not there. */
 void fr_disk_write(const char *path, const char *text);
 
+/* Makes so many events about nothing that counts in the folder, no two of which the kernel joins.
+ */
+void fr_disk_make_events(const char *folder, long len);
+
 /* Sets both times of the file (of the link itself if it is one), in whole seconds since 1970. */
 void fr_disk_set_time(const char *path, long seconds);
 

@@ -375,18 +375,9 @@ static void do_rescan(struct player *player)
 	fr_watcher_rescan(player->world.watcher);
 }
 
-/* Two files take turns, because the kernel joins events that are the same as the one before. */
 static void do_overflow(struct player *player)
 {
-	int a = open(fr_disk_at(player->world.root, "a.log"), O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
-	int b = open(fr_disk_at(player->world.root, "b.log"), O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
-
-	must(player, a);
-	must(player, b);
-	for (long n = number_at(player, 1, 10); n > 0; n--)
-		write_all(player, n % 2 ? a : b, "x");
-	close(a);
-	close(b);
+	fr_disk_make_events(player->world.root, number_at(player, 1, 10));
 }
 
 /* ---- what must have come of it ---- */

@@ -124,6 +124,35 @@ void fr_world_init(struct fr_world *world, const struct fr_source_ops *ops)
 	ck_assert_int_eq(fr_watcher_add_root(world->watcher, world->root, ops), 0);
 }
 
+bool fr_world_has(const struct fr_source_ops *ops)
+{
+	static const struct fr_source_ops *asked; /* the last one, and what came of it */
+	static bool has;
+	char *folder, text[512];
+	struct fr_rules *rules;
+	struct fr_watcher *watcher;
+	struct fr_world world = {0};
+	int error;
+
+	if (asked == ops)
+		return has;
+	folder = fr_disk_new();
+	ck_assert_int_eq(fr_rules_new(&rules), 0);
+	ck_assert_int_eq(fr_watcher_new(rules, &hooks, &world, &watcher), 0);
+	error = fr_watcher_add_root(watcher, folder, ops);
+	if (!error)
+		error = fr_watcher_arm(watcher);
+	if (error) {
+		fr_watcher_explain(NULL, ops, error, text, sizeof(text));
+		fprintf(stderr, "skipped: %s\n", text);
+	}
+	fr_watcher_free(watcher);
+	fr_rules_free(rules);
+	fr_disk_free(folder);
+	asked = ops;
+	return has = !error;
+}
+
 static void forget_changes(struct fr_world *world)
 {
 	for (size_t i = 0; i < world->changes_len; i++)

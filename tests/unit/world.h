@@ -45,6 +45,9 @@ struct fr_world {
 	char said[PATH_MAX + 256]; /* the last thing that a source had to say */
 };
 
+/* Can that backend watch the tests' folders, with the privileges at hand? Says aloud why not. */
+bool fr_world_has(const struct fr_source_ops *ops);
+
 void fr_world_init(struct fr_world *world, const struct fr_source_ops *ops);
 
 /* Frees all and removes what is on the disk. Fine for one that is cleared already. */
