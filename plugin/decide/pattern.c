@@ -47,6 +47,10 @@ struct fr_pattern {
 	bool is_negated;
 	bool is_folder_only;
 	bool is_anchored;
+	char *tail; /* the bytes that whatever it matches ends with: those after the last wildcard
+		     */
+	size_t tail_len; /* 0: any */
+	bool is_kind;    /* only one star and the tail: "*.py" */
 	size_t token_count;
 	struct fr_token tokens[];
 };
@@ -361,6 +365,24 @@ static const char *parse_text(struct fr_pattern *pattern)
 	return parse_body(pattern, body, body_len);
 }
 
+/* Most patterns are kinds ("*.py"), and most names of another kind: for the cheap answers. */
+static int note_tail(struct fr_pattern *pattern)
+{
+	size_t first = pattern->token_count;
+
+	while (first > 0 && pattern->tokens[first - 1].kind == FR_TOKEN_BYTE)
+		first--;
+	pattern->tail_len = pattern->token_count - first;
+	pattern->tail = malloc(pattern->tail_len + 1);
+	if (!pattern->tail)
+		return -ENOMEM;
+	for (size_t i = 0; i < pattern->tail_len; i++)
+		pattern->tail[i] = (char)pattern->tokens[first + i].byte;
+	pattern->is_kind =
+		first == 1 && pattern->tokens[0].kind == FR_TOKEN_STAR && !pattern->is_anchored;
+	return 0;
+}
+
 int fr_pattern_new(const char *text, struct fr_pattern **ret_pattern, const char **ret_reason)
 {
 	struct fr_pattern *pattern;
@@ -379,6 +401,9 @@ int fr_pattern_new(const char *text, struct fr_pattern **ret_pattern, const char
 		r = -EINVAL;
 		goto out;
 	}
+	reason = REASON_MEMORY;
+	if (note_tail(pattern) < 0)
+		goto out;
 	*ret_pattern = pattern;
 	return 0;
 out:
@@ -392,6 +417,7 @@ void fr_pattern_free(struct fr_pattern *pattern)
 	if (!pattern)
 		return;
 	free(pattern->text);
+	free(pattern->tail);
 	free(pattern);
 }
 
@@ -405,9 +431,13 @@ struct fr_retry {
 	size_t at;
 };
 
-/* Lets the star take as little more as it can. Returns false where it can take no more. */
-static bool extend(struct fr_retry *retry, const char *path, size_t path_len)
+/* Lets the star take as little more as it can, up to the byte that must follow it if that is a
+ * certain one (next: the token behind the star, or NULL). Returns false where it can take no more.
+ */
+static bool extend(struct fr_retry *retry, const struct fr_token *next, const char *path,
+		   size_t path_len)
 {
+	bool is_certain = next && next->kind == FR_TOKEN_BYTE;
 	const char *slash;
 
 	if (!retry->is_set || retry->at == path_len)
@@ -419,10 +449,21 @@ static bool extend(struct fr_retry *retry, const char *path, size_t path_len)
 		retry->at = (size_t)(slash - path) + 1;
 		return true;
 	}
-	if (retry->kind == FR_TOKEN_STAR && path[retry->at] == '/')
-		return false;
-	retry->at++;
+	do {
+		if (retry->kind == FR_TOKEN_STAR && path[retry->at] == '/')
+			return false;
+		retry->at++;
+		if (is_certain && retry->at == path_len)
+			return false;
+	} while (is_certain && (unsigned char)path[retry->at] != next->byte);
 	return true;
+}
+
+/* The token behind the star, or NULL. */
+static const struct fr_token *behind(const struct fr_token *tokens, size_t count,
+				     const struct fr_retry *retry)
+{
+	return retry->token < count ? &tokens[retry->token] : NULL;
 }
 
 static bool matches_byte(const struct fr_token *token, unsigned char byte)
@@ -466,10 +507,10 @@ static bool matches_tokens(const struct fr_token *tokens, size_t count, const ch
 				star.is_set = false;
 			token++;
 			at++;
-		} else if (extend(&star, path, path_len)) {
+		} else if (extend(&star, behind(tokens, count, &star), path, path_len)) {
 			token = star.token;
 			at = star.at;
-		} else if (extend(&folders, path, path_len)) {
+		} else if (extend(&folders, behind(tokens, count, &folders), path, path_len)) {
 			star.is_set = false;
 			token = folders.token;
 			at = folders.at;
@@ -483,14 +524,14 @@ static bool matches_tokens(const struct fr_token *tokens, size_t count, const ch
 bool fr_pattern_matches_span(const struct fr_pattern *pattern, const char *path, size_t path_len,
 			     bool is_folder)
 {
-	const struct fr_token *last = &pattern->tokens[pattern->token_count - 1];
-	size_t name_at = path_len;
+	size_t name_at = path_len, tail_len = pattern->tail_len;
 
 	if (path_len == 0 || (pattern->is_folder_only && !is_folder))
 		return false;
-	/* Most patterns are kinds ("*.py") and most files of another kind: the cheap answer. */
-	if (last->kind == FR_TOKEN_BYTE && last->byte != (unsigned char)path[path_len - 1])
+	if (tail_len > path_len || memcmp(path + path_len - tail_len, pattern->tail, tail_len) != 0)
 		return false;
+	if (pattern->is_kind)
+		return true;
 	if (pattern->is_anchored) {
 		name_at = 0;
 	} else {
@@ -561,6 +602,21 @@ bool fr_pattern_may_match_below(const struct fr_pattern *pattern, const char *pa
 			return true;
 		path++;
 	}
+}
+
+static bool may_take(const struct fr_token *token, unsigned char byte)
+{
+	return token->kind == FR_TOKEN_STAR || is_open_ended(token) || matches_byte(token, byte);
+}
+
+bool fr_pattern_may_begin(const struct fr_pattern *pattern, unsigned char byte)
+{
+	return pattern->is_anchored || may_take(&pattern->tokens[0], byte);
+}
+
+bool fr_pattern_may_end(const struct fr_pattern *pattern, unsigned char byte)
+{
+	return may_take(&pattern->tokens[pattern->token_count - 1], byte);
 }
 
 bool fr_pattern_is_negated(const struct fr_pattern *pattern)

@@ -58,6 +58,11 @@ bool fr_pattern_matches_with_parents(const struct fr_pattern *pattern, const cha
  */
 bool fr_pattern_may_match_below(const struct fr_pattern *pattern, const char *path);
 
+/* Could the last name of whatever it matches begin, or end, with that byte? Where they say no,
+ * there is no need to ask. */
+bool fr_pattern_may_begin(const struct fr_pattern *pattern, unsigned char byte);
+bool fr_pattern_may_end(const struct fr_pattern *pattern, unsigned char byte);
+
 /* Was there a leading '!'? */
 bool fr_pattern_is_negated(const struct fr_pattern *pattern);
 

@@ -3,7 +3,9 @@
  * judgement.
  */
 #include <errno.h>
+#include <limits.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -121,11 +123,22 @@ struct fr_rule {
 	const char *origin; /* static */
 };
 
-/* All rules in one array, in the order in which they came: built-in ones first. */
+#define FR_RULES_WORD_BITS 64
+#define FR_RULES_BYTES     (UCHAR_MAX + 1)
+
+/*
+ * All rules in one array, in the order in which they came: built-in ones first.
+ *
+ * A tree of a hundred thousand files asks for each of them, and most rules are about names that end
+ * otherwise. So two tables have a row of bits for each byte, with a bit for each rule: could it
+ * match a name that begins, or ends, with that byte?
+ */
 struct fr_rules {
 	struct fr_rule *rules;
 	size_t count;
 	size_t capacity;
+	uint64_t *begins, *ends; /* FR_RULES_BYTES rows of `words`; ends is behind begins */
+	size_t words;            /* of a row */
 };
 
 static int reserve_rule(struct fr_rules *rules)
@@ -144,6 +157,40 @@ static int reserve_rule(struct fr_rules *rules)
 	return 0;
 }
 
+static void index_rule(struct fr_rules *rules, size_t i)
+{
+	const struct fr_pattern *pattern = rules->rules[i].pattern;
+	uint64_t bit = (uint64_t)1 << i % FR_RULES_WORD_BITS;
+	size_t word = i / FR_RULES_WORD_BITS;
+
+	for (size_t byte = 0; byte < FR_RULES_BYTES; byte++) {
+		if (fr_pattern_may_begin(pattern, (unsigned char)byte))
+			rules->begins[byte * rules->words + word] |= bit;
+		if (fr_pattern_may_end(pattern, (unsigned char)byte))
+			rules->ends[byte * rules->words + word] |= bit;
+	}
+}
+
+/* Makes room in the tables for one rule more, and enters those that there are. */
+static int reserve_index(struct fr_rules *rules)
+{
+	size_t words = rules->count / FR_RULES_WORD_BITS + 1;
+	uint64_t *bits;
+
+	if (words <= rules->words)
+		return 0;
+	bits = calloc(2 * FR_RULES_BYTES * words, sizeof(*bits));
+	if (!bits)
+		return -ENOMEM;
+	free(rules->begins);
+	rules->begins = bits;
+	rules->ends = bits + FR_RULES_BYTES * words;
+	rules->words = words;
+	for (size_t i = 0; i < rules->count; i++)
+		index_rule(rules, i);
+	return 0;
+}
+
 /* Appends a rule; kind, origin and is_unless_package are copied from rule. */
 static int append_rule(struct fr_rules *rules, struct fr_rule rule, const char *pattern,
 		       const char **ret_reason)
@@ -151,6 +198,8 @@ static int append_rule(struct fr_rules *rules, struct fr_rule rule, const char *
 	int r;
 
 	r = reserve_rule(rules);
+	if (r == 0)
+		r = reserve_index(rules);
 	if (r < 0) {
 		*ret_reason = "out of memory";
 		return r;
@@ -159,6 +208,7 @@ static int append_rule(struct fr_rules *rules, struct fr_rule rule, const char *
 	if (r < 0)
 		return r;
 	rules->rules[rules->count++] = rule;
+	index_rule(rules, rules->count - 1);
 	return 0;
 }
 
@@ -210,6 +260,7 @@ void fr_rules_free(struct fr_rules *rules)
 	for (i = 0; i < rules->count; i++)
 		fr_pattern_free(rules->rules[i].pattern);
 	free(rules->rules);
+	free(rules->begins);
 	free(rules);
 }
 
@@ -244,6 +295,59 @@ int fr_rules_add(struct fr_rules *rules, enum fr_rule_kind kind, const char *pat
 
 /* ---- judgement ---- */
 
+/* The rules that could match a path, or a folder that it lies in too, from the last to the first.
+ */
+struct fr_candidates {
+	const struct fr_rules *rules;
+	const char *path;
+	bool is_with_parents;
+	size_t words_left;
+	uint64_t bits; /* of the word at hand, those that are left */
+};
+
+static struct fr_candidates candidates_of(const struct fr_rules *rules, const char *path,
+					  bool is_with_parents)
+{
+	return (struct fr_candidates){.rules = rules,
+				      .path = path,
+				      .is_with_parents = is_with_parents,
+				      .words_left = rules->words};
+}
+
+/* A word of candidates: of each name of the path, or of the last one, those that suit both its
+ * ends. */
+static uint64_t candidate_bits(const struct fr_candidates *candidates, size_t word)
+{
+	const struct fr_rules *rules = candidates->rules;
+	const unsigned char *at = (const unsigned char *)candidates->path, *name = at;
+	uint64_t bits = 0;
+
+	for (;; at++) {
+		if (*at != '/' && *at != '\0')
+			continue;
+		if (at > name && (*at == '\0' || candidates->is_with_parents))
+			bits |= rules->begins[*name * rules->words + word] &
+				rules->ends[at[-1] * rules->words + word];
+		if (*at == '\0')
+			return bits;
+		name = at + 1;
+	}
+}
+
+static const struct fr_rule *previous_candidate(struct fr_candidates *candidates)
+{
+	unsigned bit;
+
+	while (!candidates->bits) {
+		if (candidates->words_left == 0)
+			return NULL;
+		candidates->bits = candidate_bits(candidates, --candidates->words_left);
+	}
+	bit = FR_RULES_WORD_BITS - 1 - (unsigned)__builtin_clzll(candidates->bits);
+	candidates->bits &= ~((uint64_t)1 << bit);
+	return &candidates->rules->rules[candidates->words_left * FR_RULES_WORD_BITS + bit];
+}
+
 static void set_verdict(struct fr_verdict *verdict, bool counts, const struct fr_rule *rule)
 {
 	verdict->counts = counts;
@@ -272,15 +376,14 @@ static bool is_user_rule(const struct fr_rule *rule)
  */
 static const struct fr_rule *find_never(const struct fr_rules *rules, const char *path)
 {
-	const struct fr_rule *rule;
-	size_t i;
+	struct fr_candidates candidates = candidates_of(rules, path, false);
+	const struct fr_rule *rule, *first = NULL;
 
-	for (i = 0; i < rules->count; i++) {
-		rule = &rules->rules[i];
+	while ((rule = previous_candidate(&candidates))) {
 		if (rule->kind == FR_RULE_NEVER && fr_pattern_matches(rule->pattern, path, false))
-			return rule;
+			first = rule;
 	}
-	return NULL;
+	return first;
 }
 
 /* Did the user name this kind of file, not just the folder that it lies in? */
@@ -304,11 +407,10 @@ static bool is_asked_for(const struct fr_rules *rules, const char *path)
  */
 static const struct fr_rule *find_last_for_file(const struct fr_rules *rules, const char *path)
 {
+	struct fr_candidates candidates = candidates_of(rules, path, true);
 	const struct fr_rule *rule;
-	size_t i;
 
-	for (i = rules->count; i > 0; i--) {
-		rule = &rules->rules[i - 1];
+	while ((rule = previous_candidate(&candidates))) {
 		if (rule->kind == FR_RULE_NEVER || rule->is_unless_package)
 			continue;
 		if (fr_pattern_matches_with_parents(rule->pattern, path, false))
@@ -369,14 +471,14 @@ void fr_rules_judge_folder(const struct fr_rules *rules, const char *path,
 			   const struct fr_folder_facts *facts,
 			   const struct fr_ignore_line *ignored, struct fr_verdict *ret_verdict)
 {
-	const struct fr_rule *rule = NULL;
+	struct fr_candidates candidates = candidates_of(rules, path, true);
+	const struct fr_rule *rule = previous_candidate(&candidates);
 	const struct fr_rule *way_in;
 	size_t i;
 
-	for (i = rules->count; i > 0 && !rule; i--) {
-		if (applies_to_folder(&rules->rules[i - 1], path, facts))
-			rule = &rules->rules[i - 1];
-	}
+	while (rule && !applies_to_folder(rule, path, facts))
+		rule = previous_candidate(&candidates);
+	i = rule ? (size_t)(rule - rules->rules) : 0;
 	if (is_user_rule(rule))
 		ignored = NULL;
 	if (ignored || (rule && rule->kind != FR_RULE_INCLUDE)) {

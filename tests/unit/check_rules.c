@@ -35,6 +35,35 @@ static void add(struct fr_rules *rules, enum fr_rule_kind kind, const char *patt
 		      reason);
 }
 
+/* ---- many rules ---- */
+
+/* They are looked up by the first and the last byte of a name, in words of 64. */
+START_TEST(test_each_of_many_rules_is_found)
+{
+	struct fr_rules *rules = make();
+	struct fr_verdict verdict;
+	char pattern[32], path[64];
+
+	for (int i = 0; i < 300; i++) {
+		snprintf(pattern, sizeof(pattern), i % 3 ? "n%d.py" : "?%d.p[xy]", i);
+		add(rules, FR_RULE_EXCLUDE, pattern);
+		snprintf(path, sizeof(path), "a/n%d.py", i);
+		fr_rules_judge_file(rules, path, NULL, &verdict);
+		ck_assert_str_eq(verdict.pattern, pattern);
+		ck_assert(!verdict.counts);
+	}
+	for (int i = 0; i < 300; i++) {
+		snprintf(path, sizeof(path), "a/n%d.py/x.py", i);
+		fr_rules_judge_file(rules, path, NULL, &verdict);
+		ck_assert(!verdict.counts);
+		snprintf(path, sizeof(path), "a/n%d.pyx/x.py", i);
+		fr_rules_judge_file(rules, path, NULL, &verdict);
+		ck_assert(verdict.counts);
+	}
+	fr_rules_free(rules);
+}
+END_TEST
+
 /* ---- cases from files ---- */
 
 static void add_list(struct fr_rules *rules, enum fr_rule_kind kind, const json_t *list)
@@ -239,6 +268,7 @@ Suite *fr_check_rules_suite(void)
 	tcase_add_test(tcase, test_verdict_names_the_origin);
 	tcase_add_test(tcase, test_bad_pattern_is_refused_and_changes_nothing);
 	tcase_add_test(tcase, test_many_rules_keep_their_order);
+	tcase_add_test(tcase, test_each_of_many_rules_is_found);
 	tcase_add_test(tcase, test_printed_tables_hold_a_pattern_a_line);
 	suite_add_tcase(suite, tcase);
 	return suite;
