@@ -320,7 +320,7 @@ static void take_change(struct fr_node *file, const char *path, const struct sta
 			hint = FR_HINT_ATTRIB;
 	}
 	file->stamp = *stamp;
-	file->watch = 0; /* not settled */
+	file->is_settling = true;
 	note_hot(path, now_ms());
 	await_settling(path, hint, stamp, NULL);
 }
@@ -336,7 +336,7 @@ static void look_at_file(const char *path, bool with_content)
 	struct statx now = {0};
 	int error;
 
-	if (file ? file->watch >= 0 : !counts(path))
+	if (file ? file->is_settling : !counts(path))
 		return; /* it is waited for, or it is nothing to us */
 	if (post.is_remote)
 		ask_server(path, 0);
@@ -372,7 +372,7 @@ static void settle(struct unsettled *entry)
 	struct fr_stamp stamp;
 	int error;
 
-	if (!file || file->watch < 0) { /* gone meanwhile, and perhaps back */
+	if (!file || !file->is_settling) { /* gone meanwhile, and perhaps back */
 		free(entry);
 		return;
 	}
@@ -381,7 +381,7 @@ static void settle(struct unsettled *entry)
 		ask_server(entry->path, 0);
 	error = fr_content_stamp(-1, entry->path, true, &stamp);
 	if (error) {
-		file->watch = -1;
+		file->is_settling = false;
 		if (error == -ENOENT)
 			say_gone(file, entry->path);
 		free(entry);
@@ -395,7 +395,7 @@ static void settle(struct unsettled *entry)
 		return;
 	}
 	file->stamp = stamp;
-	file->watch = -1;
+	file->is_settling = false;
 	note_hot(entry->path, now_ms());
 	if (!post.with.is_audit)
 		fr_bytecode_drop(entry->path);
@@ -418,27 +418,45 @@ static void settle_all(int64_t now)
 
 /* ---- folders ---- */
 
-/*
- * Did names come or go since the folder was listed? Of its stamp in the tree, which nobody else
- * uses for folders: size is when its times were seen to move, hash is when it was listed.
- */
-static bool has_moved(struct fr_node *folder, const struct stat *st, int64_t now)
+static int64_t timespec_to_ns(struct timespec time)
 {
-	struct fr_stamp *stamp = &folder->stamp;
-	struct fr_stamp fresh = {
+	return (int64_t)time.tv_sec * 1000000000 + time.tv_nsec;
+}
+
+/* Did names come or go since the folder was listed? */
+static bool has_moved(struct fr_listing *listing, const struct stat *st, int64_t now)
+{
+	struct fr_listing fresh = {
 		.dev = st->st_dev,
 		.ino = st->st_ino,
-		.mtime_ns = (int64_t)st->st_mtim.tv_sec * 1000000000 + st->st_mtim.tv_nsec,
-		.ctime_ns = (int64_t)st->st_ctim.tv_sec * 1000000000 + st->st_ctim.tv_nsec,
-		.size = stamp->size,
-		.hash = stamp->hash,
+		.mtime_ns = timespec_to_ns(st->st_mtim),
+		.ctime_ns = timespec_to_ns(st->st_ctim),
+		.moved_ms = listing->moved_ms,
+		.listed_ms = listing->listed_ms,
+		.round = listing->round,
 	};
 
-	if (!fr_content_same_stamp(stamp, &fresh))
-		fresh.size = (off_t)now;
-	*stamp = fresh;
-	return post.must_list || now - (int64_t)stamp->size < FR_OUTPOST_TICK_MS ||
-	       now - (int64_t)stamp->hash > FR_OUTPOST_LIST_MS;
+	if (listing->ino != fresh.ino || listing->dev != fresh.dev ||
+	    listing->mtime_ns != fresh.mtime_ns || listing->ctime_ns != fresh.ctime_ns)
+		fresh.moved_ms = now;
+	*listing = fresh;
+	return post.must_list || now - listing->moved_ms < FR_OUTPOST_TICK_MS ||
+	       now - listing->listed_ms > FR_OUTPOST_LIST_MS;
+}
+
+/* NULL: no memory. */
+static struct fr_listing *listing_of(struct fr_node *folder)
+{
+	if (!folder->listing)
+		folder->listing = calloc(1, sizeof(*folder->listing));
+	return folder->listing;
+}
+
+/* The next look lists the folder, whatever its times are. */
+static void forget_listing(struct fr_node *folder)
+{
+	free(folder->listing);
+	folder->listing = NULL;
 }
 
 static int stat_folder(const struct fr_node *folder, const char *path, struct stat *ret_st)
@@ -460,10 +478,12 @@ static int enter(void *ctx, struct fr_node *folder, const char *path)
 	error = stat_folder(folder, path, &st);
 	if (error)
 		return error;
+	if (!listing_of(folder))
+		return -ENOMEM;
 	folder->watch = 0; /* it has been listed, and its ignore files have been read */
-	if (!has_moved(folder, &st, now))
+	if (!has_moved(folder->listing, &st, now))
 		return FR_SCAN_KNOWN;
-	folder->stamp.hash = (uint64_t)now;
+	folder->listing->listed_ms = now;
 	return 0;
 }
 
@@ -477,7 +497,7 @@ static void file_differs(void *ctx, const char *path, bool is_gone)
 
 static struct fr_node *first_leaf(struct fr_node *node)
 {
-	while (node->first_child)
+	while (fr_tree_first_child(node))
 		node = node->first_child;
 	return node;
 }
@@ -524,7 +544,7 @@ static void folder_left(void *ctx, struct fr_node *top)
 	if (top->parent)
 		fr_tree_remove(post.with.tree, top);
 	else
-		top->stamp = (struct fr_stamp){0};
+		forget_listing(top);
 }
 
 /* The master has named what it could not read; what comes later shows where it is needed. */
@@ -545,14 +565,15 @@ static const struct fr_scan_hooks scan_hooks = {
 static void look_at_folder_of(const char *path)
 {
 	struct fr_node *folder = fr_tree_folder_of(post.with.tree, path);
+	struct fr_listing *listing = folder ? listing_of(folder) : NULL;
 	char copy[PATH_MAX];
 	const char *folder_path;
 	struct stat st;
 	int error;
 
-	if (!folder || folder->baseline_slot == post.round)
+	if (!listing || listing->round == post.round)
 		return;
-	folder->baseline_slot = post.round;
+	listing->round = post.round;
 	folder_path = fr_tree_path(post.with.tree, folder, NULL);
 	if (!folder_path || (size_t)snprintf(copy, sizeof(copy), "%s", folder_path) >= sizeof(copy))
 		return;
@@ -561,7 +582,7 @@ static void look_at_folder_of(const char *path)
 	error = stat_folder(folder, copy, &st);
 	if (error == -ENOENT || error == -ENOTDIR)
 		folder_left(NULL, folder);
-	else if (!error && has_moved(folder, &st, now_ms()))
+	else if (!error && has_moved(listing, &st, now_ms()))
 		fr_scan_push_alone(post.scan, folder);
 }
 
@@ -721,7 +742,7 @@ static void look(const char *path)
 	if (folder) {
 		if (post.is_remote)
 			ask_server(above, O_DIRECTORY);
-		folder->stamp = (struct fr_stamp){0};
+		forget_listing(folder);
 		fr_scan_push_alone(post.scan, folder);
 	}
 	look_at_file(path, true);
@@ -916,20 +937,23 @@ static void take_over_tree(void)
 		for (struct fr_node *node = root; node; node = fr_tree_next(node, root)) {
 			node->is_queued = node->is_left = false;
 			node->is_pending_compare = node->is_pending_below = false;
-			node->queue_next = node->queue_prev = NULL;
 			node->baseline_slot = 0;
 			node->seen = 0; /* by a scan that counts from 1 again */
+			if (node->kind == FR_NODE_FILE)
+				continue;
+			node->queue_next = node->queue_prev = NULL;
 			node->watch = node->kind == FR_NODE_FOLDER ? 0 : -1;
 		}
 	}
 	for_each_root(root, count)
 	{
 		for (struct fr_node *node = root; node; node = fr_tree_next(node, root)) {
-			int64_t age_ms = real_ms - node->stamp.mtime_ns / 1000000;
+			int64_t age_ms;
 			const char *path;
 
 			if (node->kind != FR_NODE_FILE)
 				continue;
+			age_ms = real_ms - node->stamp.mtime_ns / 1000000;
 			path = fr_tree_path(post.with.tree, node, NULL);
 			if (path)
 				note_hot(path,

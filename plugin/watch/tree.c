@@ -2,6 +2,7 @@
  * tree: what we believe is on the disk. See tree.h.
  */
 #include <errno.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -80,15 +81,23 @@ static void grow(struct fr_tree *tree)
 
 static struct fr_node *node_new(const char *name, enum fr_node_kind kind)
 {
-	size_t len = strlen(name);
-	struct fr_node *node = calloc(1, sizeof(*node) + len + 1);
+	size_t name_size = strlen(name) + 1, size = offsetof(struct fr_node, name) + name_size;
+	struct fr_node *node = calloc(1, size > sizeof(*node) ? size : sizeof(*node));
 
 	if (!node)
 		return NULL;
 	node->kind = (uint8_t)kind;
-	node->watch = -1;
-	memcpy(node->name, name, len + 1);
+	if (kind != FR_NODE_FILE)
+		node->watch = -1;
+	memcpy(node->name, name, name_size);
 	return node;
+}
+
+static void node_free(struct fr_node *node)
+{
+	if (node->kind != FR_NODE_FILE)
+		free(node->listing);
+	free(node);
 }
 
 struct fr_node *fr_tree_add_root(struct fr_tree *tree, const char *path, enum fr_node_kind kind)
@@ -231,7 +240,7 @@ void fr_tree_remove(struct fr_tree *tree, struct fr_node *node)
 	}
 	unlink_from_siblings(tree, node);
 	tree->counts[node->kind]--;
-	free(node);
+	node_free(node);
 }
 
 struct fr_node *fr_tree_roots(const struct fr_tree *tree)
@@ -241,7 +250,9 @@ struct fr_node *fr_tree_roots(const struct fr_tree *tree)
 
 struct fr_node *fr_tree_next(const struct fr_node *node, const struct fr_node *top)
 {
-	return node->first_child ? node->first_child : fr_tree_next_beside(node, top);
+	struct fr_node *child = fr_tree_first_child(node);
+
+	return child ? child : fr_tree_next_beside(node, top);
 }
 
 struct fr_node *fr_tree_next_beside(const struct fr_node *node, const struct fr_node *top)
@@ -319,10 +330,10 @@ void fr_tree_free(struct fr_tree *tree)
 	if (!tree)
 		return;
 	while ((node = tree->first_root)) {
-		while (node->first_child)
+		while (fr_tree_first_child(node))
 			node = node->first_child;
 		unlink_from_siblings(tree, node);
-		free(node);
+		node_free(node);
 	}
 	free(tree->buckets);
 	free(tree->path);

@@ -18,14 +18,24 @@
 /* How a file looked: equal stamps mean "nobody has written to it", unless it was stamped within the
  * clock's tick. */
 struct fr_stamp {
-	dev_t dev;
 	ino_t ino;
 	off_t size;
 	int64_t mtime_ns;
 	int64_t ctime_ns;
 	uint64_t hash; /* of the content; meaningful if has_hash */
+	uint32_t dev;  /* Linux needs no more */
 	bool has_hash;
 	bool is_fresh; /* stamped so soon after the write that an equal stamp proves nothing */
+};
+
+/* A folder as it was when a source that lists again and again listed it last. */
+struct fr_listing {
+	ino_t ino;
+	dev_t dev;
+	int64_t mtime_ns, ctime_ns;
+	int64_t moved_ms;  /* when these were seen to move */
+	int64_t listed_ms; /* when it was listed */
+	uint32_t round;    /* of looks, the last one in which it was looked at */
 };
 
 enum fr_node_kind {
@@ -37,16 +47,25 @@ enum fr_node_kind {
 			    only to see that change */
 };
 
+/* There are many, so that what only files or only folders need shares its place. */
 struct fr_node {
 	struct fr_node *parent; /* NULL for a root, a gate and a lookout, whose name is their
 				   absolute path */
-	struct fr_node *first_child, *next, *prev;
+	struct fr_node *next, *prev;
 	struct fr_node *bucket_next; /* in the tree's table of (parent, name) */
-	struct fr_node
-		*watch_next; /* other nodes that share the source's watch (one inode, two paths) */
-	struct fr_node *queue_next, *queue_prev; /* in the queue of folders to scan */
-	int watch;                               /* the source's descriptor, or -1: not watched */
-	uint32_t seen;                           /* the scan that met it last */
+	union {
+		struct fr_stamp stamp; /* FILE */
+		struct {               /* all others */
+			struct fr_node *first_child;
+			struct fr_node *watch_next; /* other nodes that share the source's watch
+						       (one inode, two paths) */
+			struct fr_node *queue_next,
+				*queue_prev;        /* in the queue of folders to scan */
+			struct fr_listing *listing; /* of a source that needs it, owned; or NULL */
+			int watch; /* the source's descriptor, or -1: not watched */
+		};
+	};
+	uint32_t seen;          /* the scan that met it last */
 	uint32_t baseline_slot; /* FILE: 1 + its slot in the baseline being hashed, or 0 */
 	uint8_t kind;
 	uint8_t source; /* which of the watcher's sources watches it; that of the folder it is in */
@@ -55,7 +74,7 @@ struct fr_node {
 				  */
 	bool is_pending_below;   /* FOLDER in the queue: with all below it */
 	bool is_left; /* FOLDER: gone, or not entered any more; kept until its files are verified */
-	struct fr_stamp stamp; /* FILE */
+	bool is_settling; /* FILE: written, and not quiet yet; of the process that polls */
 	char name[];
 };
 
@@ -97,6 +116,12 @@ void fr_tree_remove(struct fr_tree *tree, struct fr_node *node);
 
 /* First root, gate or lookout, then node->next; the order is the order of adding. */
 struct fr_node *fr_tree_roots(const struct fr_tree *tree);
+
+/* The first of the nodes below any node, or NULL: a file has none. */
+static inline struct fr_node *fr_tree_first_child(const struct fr_node *node)
+{
+	return node->kind == FR_NODE_FILE ? NULL : node->first_child;
+}
 
 /* The node after `node` in a walk of all that is below `top` (top first); NULL at the end. The node
  * may not be removed before the call. */

@@ -138,7 +138,7 @@ static void note_differs(void *ctx, const char *path, bool is_gone)
 
 static struct fr_node *first_leaf(struct fr_node *node)
 {
-	while (node->first_child)
+	while (fr_tree_first_child(node))
 		node = node->first_child;
 	return node;
 }
