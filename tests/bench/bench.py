@@ -5,8 +5,9 @@
     heavy   the same kind of edit in a project that takes a second to import
     cost    time to start and memory at rest, with and without the plugin
     load    requests lost while clients ask without pause (see generations.py)
+    watching  what it costs to watch a tree of 100,000 files, beside programs that only watch (see watching.py)
 
-All contenders of a part run at the same time, each on a copy of its own, and take turns in rounds of random order, so that whatever
+All contenders of the parts saves and heavy run at the same time, each on a copy of its own, and take turns in rounds of random order, so that whatever
 else the machine does hits them alike. Prints tables, and leaves results.json and chart.svg in --output.
 """
 
@@ -30,11 +31,12 @@ import floor
 import generations
 import measure
 import copies
+import watching
 from contenders import Fastreload, GunicornInotify, PyAutoreload, TouchReload
 from figures import NAN, Goal, Result, best, goals_table, ratio, saves_table
 from tools import editors, harness
 
-PARTS = ["saves", "heavy", "cost", "load"]
+PARTS = ["saves", "heavy", "cost", "load", "watching"]
 KINDS = [*contenders.MECHANISMS, *contenders.PEERS, Fastreload, floor.Floor, floor.DeepFloor]
 OUTPUT = harness.CHECKOUT / "build" / "bench"
 TITLE = "From the end of a save to the first answer by the new code"
@@ -165,6 +167,16 @@ class Bench:
         print(f"\n{generations.heading(self.options.load_s)}\n\n{generations.table(outcomes)}")
         self.results["load"] = [vars(outcome) for outcome in outcomes]
 
+    def run_watching(self) -> None:
+        """A large tree."""
+        outcome = watching.run(self.options.tree, self.options.rounds, self.chance, self.skip)
+        print(f"\n{watching.HEADING}\n\n{watching.table(outcome)}\n\n{watching.checkout_line(outcome.checkout)}")
+        self.results["watching"] = {
+            "contenders": [result.as_json() for result in outcome.results],
+            "checkout": outcome.checkout.as_json(),
+        }
+        self.goals += watching.goals(outcome)
+
     def run(self) -> None:
         """Runs the parts that were asked for."""
         self.options.output.mkdir(parents=True, exist_ok=True)
@@ -202,9 +214,10 @@ def arguments() -> argparse.Namespace:
     add("--part", action="append", choices=PARTS, help="only this part; repeatable")
     add("--only", action="append", choices=names, help="only this contender; repeatable")
     add("--saves", type=positive, default=12, metavar="N", help="each, in the part saves (12)")
-    add("--rounds", type=positive, default=6, metavar="N", help="in the parts heavy and cost (6)")
+    add("--rounds", type=positive, default=6, metavar="N", help="in the parts heavy, cost and watching (6)")
     add("--reloads", type=positive, default=3, metavar="N", help="each, in the part load (3)")
     add("--load-s", type=float, default=2.0, metavar="S", help="to load, in the part load (2)")
+    add("--tree", type=Path, metavar="FOLDER", help="where the part watching has its tree (/dev/shm)")
     add("--how", default="inplace", choices=list(editors.PATTERNS), help="kind of save (inplace)")
     add("--seed", type=int, help="repeat the order and phases of a run")
     add("--output", type=Path, default=OUTPUT, metavar="FOLDER", help="for what it leaves")

@@ -21,6 +21,7 @@ import figures
 import floor
 import measure
 import copies
+import watching
 from figures import NAN, Goal, Result
 from tools import harness
 
@@ -304,3 +305,38 @@ def test_the_bench_of_one_contender_prints_and_leaves_its_figures(tmp_path):
     assert done.returncode == 0, done.stderr
     assert "touch-reload / fastreload" in done.stdout
     assert (tmp_path / "chart.svg").exists() and '"touch-reload"' in (tmp_path / "results.json").read_text()
+
+
+# ---- watching ----
+
+
+def test_the_tree_is_as_large_as_it_says(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(watching, "FOLDERS", 90)
+    folders = watching.plant(tmp_path / "tree")
+    made = [len(files) for _, _, files in os.walk(tmp_path / "tree")]
+    assert 90 <= len(made) <= 95
+    assert 0.95 * 90 * watching.FILES_EACH <= sum(made) <= 90 * watching.FILES_EACH + 2
+    assert len(folders) == 60
+    assert not [folder for folder in folders if not (folder / watching.SAVED).exists()]
+
+
+def test_the_plugins_share_is_the_difference_of_the_medians() -> None:
+    alone = watching.Figures("uWSGI alone", [100.0, 300.0, 200.0], [], [5000.0], [40.0], 0)
+    both = watching.Figures("uWSGI, fastreload", [500.0, 700.0, 600.0], [1.0, 3.0], [9000.0], [50.0], 7)
+    share, *more = watching.added({each.name: each for each in (alone, both)})
+    assert not more
+    assert (share.name, share.armed_ms, share.pss_kb) == ("fastreload", [400.0], [4000.0])
+    assert (share.idle_us, share.event_ms, share.pinned) == ([10.0], [1.0, 3.0], 7)
+
+
+def test_a_line_is_found_that_comes_while_it_is_awaited(tmp_path) -> None:
+    watcher = watching.Watcher(tmp_path, tmp_path)
+    watcher.spawn(["sh", "-c", "echo one; sleep 0.2; echo two a/b.py"])
+    try:
+        begun = time.monotonic()
+        assert watcher.wait_line("a/b.py", 10.0) > begun
+        assert watcher.wait_line("three", 0.05) is None
+        assert watcher.wait_line("one", 10.0) is not None
+        assert watcher.wait_line("one", 0.05, len(watcher.lines)) is None
+    finally:
+        watcher.stop()
