@@ -99,8 +99,8 @@ struct uwsgi_option fr_settings_options[] = {
 	 "pages, or page, one that shows the traceback",
 	 uwsgi_opt_set_str, &fr_settings.broken_text, 0},
 	{"fastreload-backend", required_argument, 0,
-	 "how folders are watched: auto (default), by what they are on, inotify, poll, push or "
-	 "watchman; of one folder: fastreload-dir = FOLDER,backend=NAME",
+	 "how folders are watched: auto (default), by what they are on, inotify, fanotify, poll, "
+	 "push or watchman; of one folder: fastreload-dir = FOLDER,backend=NAME",
 	 uwsgi_opt_set_str, &fr_settings.backend_text, 0},
 	{"fastreload-config", required_argument, 0,
 	 "a file of JSON with these options, without \"fastreload-\"", uwsgi_opt_set_str,

@@ -40,6 +40,7 @@ static const struct backend {
 	{.ops = &fr_push_ops, .sees_remote = true},
 	{.ops = &fr_watchman_ops, .is_audited = true, .says_back = true},
 	{.ops = &fr_inotify_ops, .is_for_auto = true, .is_audited = true},
+	{.ops = &fr_fanotify_ops, .is_for_auto = true, .is_audited = true},
 	{.ops = &fr_poll_ops, .is_for_auto = true, .sees_remote = true},
 };
 
@@ -52,6 +53,7 @@ struct folder {
 	const struct backend *now;
 	bool is_mount;         /* found below another one */
 	int error;             /* that its source met; 0: none */
+	bool is_limited;       /* what it should have has no room for it */
 	bool is_deaf;          /* its source says nothing of what happens */
 	int64_t retry_ms;      /* when to try `preferred` again; 0: never */
 	int64_t retry_wait_ms; /* the last pause */
@@ -205,6 +207,8 @@ static int add(struct fr_backends *backends, const char *path, const struct fr_s
 	       bool is_mount)
 {
 	struct folder *folder = new_folder(backends, path);
+	const struct backend *failed = NULL; /* the first one */
+	char text[512];
 	int error;
 
 	if (!folder)
@@ -213,15 +217,16 @@ static int add(struct fr_backends *backends, const char *path, const struct fr_s
 	folder->is_mount = is_mount;
 	choose(backends, folder);
 	while ((error = fr_watcher_add_root(backends->watcher, path, folder->now->ops)) < 0) {
-		const struct backend *failed = folder->now;
-		char text[512];
-
-		if (error == -ENOMEM || failed == &table[BACKENDS - 1])
+		if (error == -ENOMEM || folder->now == &table[BACKENDS - 1])
 			return error;
-		folder->now = first_from(failed + 1, false);
-		explain(backends, failed, error, text, sizeof(text));
-		say(backends, folder, false, "%s has failed: %s", failed->ops->name, text);
+		if (!failed) {
+			failed = folder->now;
+			explain(backends, failed, error, text, sizeof(text));
+		}
+		folder->now = first_from(folder->now + 1, false);
 	}
+	if (failed)
+		say(backends, folder, false, "%s has failed: %s", failed->ops->name, text);
 	return 0;
 }
 
@@ -329,14 +334,14 @@ static bool move(struct fr_backends *backends, struct folder *folder, const stru
 /* A limit is not tried again: each time costs as much as the first. Whoever raises it reloads. */
 static void note_retry(struct folder *folder, int error, int64_t now)
 {
-	bool is_limit = error == -ENOSPC || error == -EMFILE || error == -ENFILE;
-
+	folder->is_limited |= error == -ENOSPC || error == -EMFILE || error == -ENFILE;
 	folder->retry_wait_ms =
 		folder->retry_wait_ms ? folder->retry_wait_ms * 2 : FR_BACKEND_RETRY_MS;
 	if (folder->retry_wait_ms > FR_BACKEND_MAX_RETRY_MS)
 		folder->retry_wait_ms = FR_BACKEND_MAX_RETRY_MS;
-	folder->retry_ms =
-		is_limit || folder->preferred->says_back ? 0 : now + folder->retry_wait_ms;
+	folder->retry_ms = folder->is_limited || folder->preferred->says_back
+				   ? 0
+				   : now + folder->retry_wait_ms;
 }
 
 static void fall_back(struct fr_backends *backends, struct folder *folder, int64_t now)
@@ -348,7 +353,9 @@ static void fall_back(struct fr_backends *backends, struct folder *folder, int64
 	explain(backends, failed, error, text, sizeof(text)); /* while its folders count */
 	folder->error = 0;
 	for (const struct backend *next = failed + 1; next < table + BACKENDS; next++) {
-		if (!next->is_for_auto || !move(backends, folder, next))
+		/* What the kernel does not tell one, it does not tell the other. */
+		if (!next->is_for_auto || (folder->is_deaf && next->is_audited) ||
+		    !move(backends, folder, next))
 			continue;
 		if (!folder->is_deaf)
 			note_retry(folder, error, now);

@@ -347,7 +347,6 @@ def test_the_limit_of_watches_reached_later_is_named_once_and_is_not_fatal() -> 
         assert len(app.log.matching(LIMIT_OF_WATCHES)) <= app.generations()
 
 
-@pytest.mark.xfail(reason="folders beyond the limit are named in the log, and not polled yet")
 def test_a_save_in_a_folder_beyond_the_limit_is_served_all_the_same() -> None:
     with limit_reached_later() as app:
         app.wait_ready()

@@ -54,7 +54,8 @@ START_TEST(test_names_of_backends_are_known)
 	ck_assert_ptr_eq(ops, &fr_poll_ops);
 	ck_assert_int_eq(fr_backend_parse("Poll", &ops, error, sizeof(error)), -EINVAL);
 	ck_assert_ptr_nonnull(strstr(error, "\"Poll\""));
-	ck_assert_ptr_nonnull(strstr(error, "there are auto, push, watchman, inotify and poll"));
+	ck_assert_ptr_nonnull(
+		strstr(error, "there are auto, push, watchman, inotify, fanotify and poll"));
 	ck_assert_ptr_eq(ops, &fr_poll_ops);
 }
 END_TEST
@@ -108,8 +109,15 @@ START_TEST(test_folder_gets_what_was_asked_for)
 }
 END_TEST
 
-START_TEST(test_folder_that_meets_a_limit_is_polled)
+/* What follows inotify: the one that needs privileges, or the last resort. */
+static const struct fr_source_ops *next_ops(void)
 {
+	return fr_world_has(&fr_fanotify_ops) ? &fr_fanotify_ops : &fr_poll_ops;
+}
+
+START_TEST(test_folder_that_meets_a_limit_moves_on_to_the_last_resort)
+{
+	const struct fr_source_ops *next = next_ops();
 	const char *below = fr_disk_at(world.outside, "a");
 
 	ck_assert_int_eq(fr_backends_add(backends, world.outside, NULL), 0);
@@ -117,9 +125,14 @@ START_TEST(test_folder_that_meets_a_limit_is_polled)
 	ck_assert(!fr_backends_trouble(backends, world.root, -ENOSPC));
 	ck_assert(fr_backends_trouble(backends, below, -ENOSPC));
 	fr_backends_step(backends, 1000, true);
-	ck_assert_ptr_eq(fr_watcher_ops_of(world.watcher, world.outside), &fr_poll_ops);
-	ck_assert_ptr_nonnull(strstr(said, "is polled: inotify has failed: the limit of watches"));
+	ck_assert_ptr_eq(fr_watcher_ops_of(world.watcher, world.outside), next);
+	ck_assert_ptr_nonnull(strstr(said, ": inotify has failed: the limit of watches"));
 	ck_assert_ptr_nonnull(strstr(said, "sysctl fs.inotify.max_user_watches="));
+	if (next != &fr_poll_ops) {
+		ck_assert(fr_backends_trouble(backends, below, -ENOTSUP));
+		fr_backends_step(backends, 1001, true);
+		ck_assert_ptr_nonnull(strstr(said, "is polled: fanotify has failed: "));
+	}
 	ck_assert(!fr_backends_trouble(backends, below, -ENOSPC)); /* it is the last resort */
 	fr_backends_step(backends, 100000000, true);               /* a limit is not tried again */
 	ck_assert_ptr_eq(fr_watcher_ops_of(world.watcher, world.outside), &fr_poll_ops);
@@ -128,18 +141,20 @@ END_TEST
 
 START_TEST(test_source_that_fails_is_tried_again_later)
 {
+	const struct fr_source_ops *next = next_ops();
+
 	ck_assert_int_eq(fr_backends_add(backends, world.outside, NULL), 0);
 	fr_backends_failed(backends, &fr_inotify_ops, -ENOTCONN);
 	fr_backends_step(backends, 1000, true);
-	ck_assert_ptr_eq(fr_watcher_ops_of(world.watcher, world.outside), &fr_poll_ops);
+	ck_assert_ptr_eq(fr_watcher_ops_of(world.watcher, world.outside), next);
 	fr_backends_step(backends, 60999, true);
-	ck_assert_ptr_eq(fr_watcher_ops_of(world.watcher, world.outside), &fr_poll_ops);
+	ck_assert_ptr_eq(fr_watcher_ops_of(world.watcher, world.outside), next);
 	fr_backends_step(backends, 61000, true);
 	ck_assert_ptr_eq(fr_watcher_ops_of(world.watcher, world.outside), &fr_inotify_ops);
 	fr_backends_failed(backends, &fr_inotify_ops, -ENOTCONN);
 	fr_backends_step(backends, 62000, true);
 	fr_backends_step(backends, 62000 + 119999, true);
-	ck_assert_ptr_eq(fr_watcher_ops_of(world.watcher, world.outside), &fr_poll_ops);
+	ck_assert_ptr_eq(fr_watcher_ops_of(world.watcher, world.outside), next);
 	fr_backends_step(backends, 62000 + 120000, true);
 	ck_assert_ptr_eq(fr_watcher_ops_of(world.watcher, world.outside), &fr_inotify_ops);
 }
@@ -224,7 +239,7 @@ Suite *fr_check_backend_suite(void)
 	tcase_add_test(tcase, test_only_the_end_of_a_folder_names_its_backend);
 	tcase_add_test(tcase, test_local_folder_gets_inotify_and_that_is_said);
 	tcase_add_test(tcase, test_folder_gets_what_was_asked_for);
-	tcase_add_test(tcase, test_folder_that_meets_a_limit_is_polled);
+	tcase_add_test(tcase, test_folder_that_meets_a_limit_moves_on_to_the_last_resort);
 	tcase_add_test(tcase, test_source_that_fails_is_tried_again_later);
 	tcase_add_test(tcase, test_audit_finds_what_no_event_told);
 	tcase_add_test(tcase, test_deaf_folder_is_polled_and_its_change_taken_in);
