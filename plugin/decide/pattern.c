@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "decide/byteset.h"
 #include "decide/pattern.h"
 
 static const char REASON_MEMORY[] = "out of memory";
@@ -39,7 +40,7 @@ enum fr_token_kind {
 struct fr_token {
 	enum fr_token_kind kind;
 	unsigned char byte;
-	unsigned char set[(UCHAR_MAX + 1) / CHAR_BIT];
+	struct fr_byteset set;
 };
 
 struct fr_pattern {
@@ -87,76 +88,11 @@ static unsigned char take_byte(struct fr_parser *parser)
 	return byte;
 }
 
-static bool set_has(const unsigned char *set, unsigned char byte)
-{
-	return set[byte / CHAR_BIT] & (1U << byte % CHAR_BIT);
-}
-
-static void set_add_range(unsigned char *set, unsigned char low, unsigned char high)
-{
-	unsigned int byte;
-
-	for (byte = low; byte <= high; byte++)
-		set[byte / CHAR_BIT] |= (unsigned char)(1U << byte % CHAR_BIT);
-}
-
-static void set_remove(unsigned char *set, unsigned char byte)
-{
-	set[byte / CHAR_BIT] &= (unsigned char)~(1U << byte % CHAR_BIT);
-}
-
-static void set_invert(unsigned char *set, size_t size)
-{
-	size_t i;
-
-	for (i = 0; i < size; i++)
-		set[i] = (unsigned char)~set[i];
-}
-
-static bool set_is_empty(const unsigned char *set, size_t size)
-{
-	size_t i;
-
-	for (i = 0; i < size; i++) {
-		if (set[i])
-			return false;
-	}
-	return true;
-}
-
-/* Adds a POSIX class to the set. Its bytes are git's: ASCII, and space without \v and \f. */
-static bool set_add_class(unsigned char *set, const char *name, size_t name_len)
-{
-	static const struct {
-		const char *name;
-		const char *ranges; /* pairs of first and last byte */
-	} classes[] = {
-		{"alnum", "09AZaz"},   {"alpha", "AZaz"},
-		{"blank", "\t\t  "},   {"cntrl", "\x01\x1f\x7f\x7f"},
-		{"digit", "09"},       {"graph", "!~"},
-		{"lower", "az"},       {"print", " ~"},
-		{"punct", "!/:@[`{~"}, {"space", "\t\n\r\r  "},
-		{"upper", "AZ"},       {"xdigit", "09AFaf"},
-	};
-	const char *range;
-	size_t i;
-
-	for (i = 0; i < sizeof(classes) / sizeof(classes[0]); i++) {
-		if (strlen(classes[i].name) != name_len ||
-		    memcmp(classes[i].name, name, name_len) != 0)
-			continue;
-		for (range = classes[i].ranges; *range; range += 2)
-			set_add_range(set, (unsigned char)range[0], (unsigned char)range[1]);
-		return true;
-	}
-	return false;
-}
-
 /*
  * At "[:" inside brackets: consumes "[:name:]" and adds its bytes. *ret_is_class is false, and
  * nothing consumed, where the next ']' has no ':' before it: that '[' is a byte like any other.
  */
-static const char *parse_class(struct fr_parser *parser, unsigned char *set, bool *ret_is_class)
+static const char *parse_class(struct fr_parser *parser, struct fr_byteset *set, bool *ret_is_class)
 {
 	const char *name = parser->at + 2;
 	const char *close = memchr(name, ']', (size_t)(parser->end - name));
@@ -166,7 +102,7 @@ static const char *parse_class(struct fr_parser *parser, unsigned char *set, boo
 		return REASON_UNCLOSED;
 	if (close == name || close[-1] != ':')
 		return NULL;
-	if (!set_add_class(set, name, (size_t)(close - 1 - name)))
+	if (!fr_byteset_add_class(set, name, (size_t)(close - 1 - name), true))
 		return REASON_CLASS;
 	parser->at = close + 1;
 	*ret_is_class = true;
@@ -177,7 +113,8 @@ static const char *parse_class(struct fr_parser *parser, unsigned char *set, boo
  * Adds one member of the brackets to the set: a byte, a class, or the rest of a range whose first
  * byte was the member before this one (*low; 0 where that was no single byte).
  */
-static const char *parse_member(struct fr_parser *parser, unsigned char *set, unsigned char *low)
+static const char *parse_member(struct fr_parser *parser, struct fr_byteset *set,
+				unsigned char *low)
 {
 	const char *reason;
 	unsigned char byte;
@@ -188,7 +125,7 @@ static const char *parse_member(struct fr_parser *parser, unsigned char *set, un
 		byte = take_byte(parser);
 		if (!byte)
 			return REASON_UNCLOSED;
-		set_add_range(set, *low, byte);
+		fr_byteset_add(set, *low, byte);
 		*low = 0;
 		return NULL;
 	}
@@ -202,7 +139,7 @@ static const char *parse_member(struct fr_parser *parser, unsigned char *set, un
 	byte = take_byte(parser);
 	if (!byte)
 		return REASON_UNCLOSED;
-	set_add_range(set, byte, byte);
+	fr_byteset_add(set, byte, byte);
 	*low = byte;
 	return NULL;
 }
@@ -220,18 +157,18 @@ static const char *parse_brackets(struct fr_parser *parser, struct fr_token *tok
 	if (is_negated)
 		parser->at++;
 	do {
-		reason = parse_member(parser, token->set, &low);
+		reason = parse_member(parser, &token->set, &low);
 		if (reason)
 			return reason;
 	} while (look(parser, 0) != ']');
 	parser->at++;
 
 	if (is_negated)
-		set_invert(token->set, sizeof(token->set));
-	set_remove(token->set, '/');
-	set_remove(token->set, '\0');
+		fr_byteset_invert(&token->set);
+	fr_byteset_remove(&token->set, '/');
+	fr_byteset_remove(&token->set, '\0');
 	parser->at_name = false;
-	return set_is_empty(token->set, sizeof(token->set)) ? REASON_NOTHING : NULL;
+	return fr_byteset_is_empty(&token->set) ? REASON_NOTHING : NULL;
 }
 
 /*
@@ -472,7 +409,7 @@ static bool matches_byte(const struct fr_token *token, unsigned char byte)
 		return byte == token->byte;
 	if (token->kind == FR_TOKEN_ANY)
 		return byte != '/';
-	return set_has(token->set, byte);
+	return fr_byteset_has(&token->set, byte);
 }
 
 /* Is it a "**" that crosses folders? */

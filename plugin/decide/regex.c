@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "decide/byteset.h"
 #include "decide/regex.h"
 
 #define FR_REGEX_MAX_DEPTH 32
@@ -47,7 +48,7 @@ enum op {
 struct state {
 	enum op op;
 	int first, second; /* distances */
-	unsigned char set[(UCHAR_MAX + 1) / CHAR_BIT];
+	struct fr_byteset set;
 };
 
 struct fr_regex {
@@ -61,51 +62,6 @@ struct parser {
 	size_t len;
 	struct state states[FR_REGEX_MAX_STATES];
 };
-
-/* ---- sets ---- */
-
-static bool set_has(const unsigned char *set, unsigned char byte)
-{
-	return set[byte / CHAR_BIT] & (1U << byte % CHAR_BIT);
-}
-
-static void set_add_range(unsigned char *set, unsigned char low, unsigned char high)
-{
-	for (unsigned byte = low; byte <= high; byte++)
-		set[byte / CHAR_BIT] |= (unsigned char)(1U << byte % CHAR_BIT);
-}
-
-static void set_invert(unsigned char *set)
-{
-	for (size_t i = 0; i < (UCHAR_MAX + 1) / CHAR_BIT; i++)
-		set[i] = (unsigned char)~set[i];
-}
-
-/* Adds the class of that name; false: there is none. */
-static bool set_add_class(unsigned char *set, const char *name, size_t name_len)
-{
-	static const struct {
-		const char *name;
-		const char *ranges; /* pairs of first and last byte */
-	} classes[] = {
-		{"alnum", "09AZaz"},   {"alpha", "AZaz"},
-		{"blank", "\t\t  "},   {"cntrl", "\x01\x1f\x7f\x7f"},
-		{"digit", "09"},       {"graph", "!~"},
-		{"lower", "az"},       {"print", " ~"},
-		{"punct", "!/:@[`{~"}, {"space", "\t\r  "},
-		{"upper", "AZ"},       {"xdigit", "09AFaf"},
-	};
-
-	for (size_t i = 0; i < sizeof(classes) / sizeof(classes[0]); i++) {
-		if (strlen(classes[i].name) != name_len ||
-		    memcmp(classes[i].name, name, name_len) != 0)
-			continue;
-		for (const char *range = classes[i].ranges; *range; range += 2)
-			set_add_range(set, (unsigned char)range[0], (unsigned char)range[1]);
-		return true;
-	}
-	return false;
-}
 
 /* ---- parsing: each returns NULL, or what is wrong ---- */
 
@@ -157,19 +113,19 @@ static const char *insert_split(struct parser *parser, size_t start, int second)
 }
 
 /* In brackets, at "[:": adds the class. */
-static const char *parse_class(struct parser *parser, unsigned char *set)
+static const char *parse_class(struct parser *parser, struct fr_byteset *set)
 {
 	const char *name = parser->at + 2;
 	const char *close = strstr(name, ":]");
 
-	if (!close || !set_add_class(set, name, (size_t)(close - name)))
+	if (!close || !fr_byteset_add_class(set, name, (size_t)(close - name), false))
 		return REASON_CLASS;
 	parser->at = close + 2;
 	return NULL;
 }
 
 /* In brackets: a byte, a range or a class. */
-static const char *parse_member(struct parser *parser, unsigned char *set)
+static const char *parse_member(struct parser *parser, struct fr_byteset *set)
 {
 	unsigned char low = (unsigned char)*parser->at, high = low;
 
@@ -186,7 +142,7 @@ static const char *parse_member(struct parser *parser, unsigned char *set)
 		if (high < low)
 			return REASON_RANGE;
 	}
-	set_add_range(set, low, high);
+	fr_byteset_add(set, low, high);
 	return NULL;
 }
 
@@ -204,13 +160,13 @@ static const char *parse_brackets(struct parser *parser)
 	if (is_negated)
 		parser->at++;
 	do {
-		reason = parse_member(parser, state->set);
+		reason = parse_member(parser, &state->set);
 	} while (!reason && *parser->at != ']');
 	if (reason)
 		return reason;
 	parser->at++;
 	if (is_negated)
-		set_invert(state->set);
+		fr_byteset_invert(&state->set);
 	return NULL;
 }
 
@@ -228,17 +184,17 @@ static const char *parse_escape(struct parser *parser)
 	parser->at += 2;
 	switch (byte) {
 	case 'd':
-		(void)set_add_class(state->set, "digit", 5);
+		(void)fr_byteset_add_class(&state->set, "digit", 5, false);
 		break;
 	case 's':
-		(void)set_add_class(state->set, "space", 5);
+		(void)fr_byteset_add_class(&state->set, "space", 5, false);
 		break;
 	case 'w':
-		(void)set_add_class(state->set, "alnum", 5);
-		set_add_range(state->set, '_', '_');
+		(void)fr_byteset_add_class(&state->set, "alnum", 5, false);
+		fr_byteset_add(&state->set, '_', '_');
 		break;
 	default:
-		set_add_range(state->set, byte, byte);
+		fr_byteset_add(&state->set, byte, byte);
 	}
 	return NULL;
 }
@@ -289,7 +245,7 @@ static const char *parse_atom(struct parser *parser)
 	reason = emit(parser, OP_SET, &state);
 	if (reason)
 		return reason;
-	set_add_range(state->set, byte == '.' ? 1 : byte, byte == '.' ? UCHAR_MAX : byte);
+	fr_byteset_add(&state->set, byte == '.' ? 1 : byte, byte == '.' ? UCHAR_MAX : byte);
 	return NULL;
 }
 
@@ -518,7 +474,7 @@ bool fr_regex_finds(const struct fr_regex *regex, const char *text, size_t text_
 		for (size_t i = 0; i < now->len && at < text_len; i++) {
 			const struct state *state = &regex->states[now->waiting[i]];
 
-			if (set_has(state->set, (unsigned char)text[at]) &&
+			if (fr_byteset_has(&state->set, (unsigned char)text[at]) &&
 			    follow(&search, now->waiting[i] + 1u, at + 1, at + 1 == text_len, next))
 				return true;
 		}
