@@ -18,6 +18,7 @@
 
 #include "reload/command.h"
 #include "reload/wake.h"
+#include "report/tail.h"
 
 /* Between SIGTERM and SIGKILL, when the time is over. */
 #define FR_COMMAND_MERCY_MS 2000
@@ -105,19 +106,6 @@ __attribute__((noreturn)) static void become_command(char *const *argv, char *co
 	_exit(127);
 }
 
-/* Keeps the end of what is too long: that is where an error is. */
-static void keep(struct fr_command_result *result, const char *bytes, size_t len)
-{
-	if (result->output_len + len > FR_COMMAND_OUTPUT) {
-		size_t half = FR_COMMAND_OUTPUT / 2;
-
-		memmove(result->output, result->output + result->output_len - half, half);
-		result->output_len = half;
-	}
-	memcpy(result->output + result->output_len, bytes, len);
-	result->output_len += len;
-}
-
 /* Waits for output or the end of a child until a time, and takes the output. Closes the descriptor
  * at its end. */
 static void listen(struct fr_command_result *result, int *fd, int64_t until_ms)
@@ -136,7 +124,8 @@ static void listen(struct fr_command_result *result, int *fd, int64_t until_ms)
 		return;
 	len = read(*fd, bytes, sizeof(bytes));
 	if (len > 0) {
-		keep(result, bytes, (size_t)len);
+		result->output_len = fr_tail_append(result->output, result->output_len,
+						    sizeof(result->output), bytes, (size_t)len);
 	} else if (len == 0 || errno != EINTR) {
 		close(*fd);
 		*fd = -1; /* poll(2) passes over it */

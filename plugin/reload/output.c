@@ -5,16 +5,17 @@
 
 #include "reload/output.h"
 #include "reload/wake.h"
+#include "report/tail.h"
 
 extern struct uwsgi_server uwsgi;
 
-#define FR_OUTPUT_MAX  (64 * 1024)
+#define FR_OUTPUT_SIZE (64 * 1024)
 #define FR_OUTPUT_READ 8192 /* per pipe and turn */
 
 struct output {
 	int read_fd, write_fd; /* -1: none */
 	bool is_shown;         /* goes straight to the log */
-	char *text;            /* FR_OUTPUT_MAX + 1 bytes, or NULL */
+	char *text;            /* FR_OUTPUT_SIZE bytes, or NULL */
 	size_t len;
 };
 
@@ -58,7 +59,7 @@ void fr_output_begin(int wid)
 	int fds[2];
 
 	fr_output_forget(wid);
-	output->text = calloc(1, FR_OUTPUT_MAX + 1);
+	output->text = calloc(1, FR_OUTPUT_SIZE);
 	if (!output->text || pipe2(fds, O_CLOEXEC) < 0)
 		return;
 	output->read_fd = fds[0];
@@ -109,20 +110,6 @@ static void write_to_log(const char *text, size_t len)
 	}
 }
 
-/* Keeps the end of what is too long: that is where an error is. */
-static void keep(struct output *output, const char *bytes, size_t len)
-{
-	if (output->len + len > FR_OUTPUT_MAX) {
-		size_t half = FR_OUTPUT_MAX / 2;
-
-		memmove(output->text, output->text + output->len - half, half);
-		output->len = half;
-	}
-	memcpy(output->text + output->len, bytes, len);
-	output->len += len;
-	output->text[output->len] = '\0';
-}
-
 int fr_output_writer(int wid)
 {
 	return outputs[wid].write_fd;
@@ -146,7 +133,8 @@ static void drain(int wid)
 	if (len > 0 && output->is_shown)
 		write_to_log(bytes, (size_t)len);
 	else if (len > 0)
-		keep(output, bytes, (size_t)len);
+		output->len = fr_tail_append(output->text, output->len, FR_OUTPUT_SIZE, bytes,
+					     (size_t)len);
 	if (len == 0) {
 		fr_wake_unwatch_output(output->read_fd);
 		close_fd(&output->read_fd);

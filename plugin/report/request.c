@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "path.h"
 #include "report/json.h"
 #include "report/request.h"
 
@@ -36,22 +37,6 @@ static int refuse(char *error, size_t error_size, const char *sentence)
 	return -EINVAL;
 }
 
-/* Such a path cannot be below a watched folder, and must not be resolved here: that may take for
- * ever. */
-static bool is_plain(const char *path)
-{
-	if (*path != '/')
-		return false;
-	while (*path == '/') {
-		size_t len = strcspn(++path, "/");
-
-		if (len == 0 || (path[0] == '.' && (len == 1 || (len == 2 && path[1] == '.'))))
-			return false;
-		path += len;
-	}
-	return true;
-}
-
 int fr_request_read(const char *line, size_t len, struct fr_request *ret_request, char *error,
 		    size_t error_size)
 {
@@ -81,7 +66,7 @@ int fr_request_read(const char *line, size_t len, struct fr_request *ret_request
 		return refuse(error, error_size,
 			      members[1].is_there ? "\"path\" is for \"explain\" only"
 						  : "\"explain\" needs a \"path\"");
-	if (members[1].is_there && !is_plain(request.path))
+	if (members[1].is_there && !fr_path_is_plain(request.path))
 		return refuse(error, error_size,
 			      "\"path\" has to be absolute, without \"//\", \".\" and \"..\"");
 	if (members[2].is_there && strcmp(as, "text") != 0 && strcmp(as, "json") != 0)

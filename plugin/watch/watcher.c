@@ -15,6 +15,7 @@
 
 #include "decide/judge.h"
 #include "decide/rules.h"
+#include "path.h"
 #include "watch/baseline.h"
 #include "watch/content.h"
 #include "watch/ignorefiles.h"
@@ -585,29 +586,13 @@ static void look_below(struct fr_watcher *watcher, struct fr_node *root, const c
 	fr_scan_push(watcher->scan, root, true);
 }
 
-/* No empty name, no "." and no "..": what is not plain is not resolved, because that would look at
- * what nobody watches. */
-static bool is_plain(const char *path)
-{
-	if (*path != '/')
-		return false;
-	while (*path == '/') {
-		size_t len = strcspn(++path, "/");
-
-		if (len == 0 || (path[0] == '.' && (len == 1 || (len == 2 && path[1] == '.'))))
-			return false;
-		path += len;
-	}
-	return true;
-}
-
 bool fr_watcher_look(struct fr_watcher *watcher, const char *path)
 {
 	const char *rest;
 	struct fr_node *root;
 	const struct eye *eye;
 
-	if (!is_plain(path))
+	if (!fr_path_is_plain(path))
 		return false;
 	root = fr_tree_root_of(watcher->tree, path, &rest);
 	if (!root || root->kind != FR_NODE_FOLDER)
