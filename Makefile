@@ -289,6 +289,11 @@ check-nightly: ## what takes hours: all of the above, and then random edits by t
 	@for check in $(NIGHTLY); do echo "== $$check"; $(MAKE) $$check || { echo "== $$check: FAILED" >&2; exit 1; }; done
 	@echo "== all nightly checks passed"
 
+.PHONY: check-matrix
+MATRIX ?= bookworm trixie
+check-matrix: ## all checks against each uWSGI that Debian has, in fresh roots: 2.0.21 and 2.0.28 (MATRIX, FR_ROOT_CACHE)
+	@for suite in $(MATRIX); do tests/fresh-root $$suite check || exit 1; done
+
 .PHONY: check-oracle
 ORACLE_OPERATIONS ?= 1000
 check-oracle: build/unit/check ## random operations on files: each backend tells what a comparison of all contents tells (ORACLE_OPERATIONS rounds, FR_ORACLE_SEED)
@@ -308,18 +313,27 @@ format: ## format all C files with clang-format
 	$(Q)clang-format -i $(PLUGIN_SRC) $(HEADERS) $(sort $(wildcard tests/*/*.c tests/*/*.h))
 
 # Each tests/fuzz/fuzz_<name>.c has an LLVMFuzzerTestOneInput; tests/fuzz/corpus/<name>/ holds inputs to begin with.
+FUZZ ?= $(patsubst tests/fuzz/fuzz_%.c,%,$(FUZZ_SRC))
 FUZZ_SECONDS ?= 60
+FUZZ_FLAGS = -g -O1 -fsanitize=fuzzer-no-link $(SANITIZE) $(CORE_FLAGS) $(JANSSON_CFLAGS)
 
 .PHONY: fuzz
-fuzz: $(patsubst tests/fuzz/%.c,build/fuzz/%,$(FUZZ_SRC)) ## fuzz the parsers with clang's libFuzzer (FUZZ_SECONDS each)
-	@for program in $^; do \
-		name=$${program##*/fuzz_}; mkdir -p build/fuzz/corpus/$$name; echo "== fuzz $$name"; \
+fuzz: ## fuzz the parsers with clang's libFuzzer (FUZZ: some of them by name, FUZZ_SECONDS each)
+	@PYTHON="$(PYTHON)" tests/setup fuzz
+	@$(MAKE) -j$(JOBS) $(FUZZ:%=build/fuzz/fuzz_%)
+	@for name in $(FUZZ); do mkdir -p build/fuzz/corpus/$$name; echo "== fuzz $$name"; \
 		(cd build/fuzz && ./fuzz_$$name -max_total_time=$(FUZZ_SECONDS) -print_final_stats=1 -verbosity=0 \
 			corpus/$$name $$(ls -d ../../tests/fuzz/corpus/$$name 2>/dev/null)) || exit 1; done
 
-build/fuzz/%: tests/fuzz/%.c $(CORE_SRC) $(HEADERS) build/flags
+build/fuzz/%.o: %.c $(HEADERS) build/flags
 	@mkdir -p $(@D)
-	$(Q)$(CLANG) -g -O1 -fsanitize=fuzzer $(SANITIZE) $(CORE_FLAGS) $(JANSSON_CFLAGS) -o $@ $< $(CORE_SRC) $(JANSSON_LIBS)
+	$(Q)$(CLANG) $(FUZZ_FLAGS) -c -o $@ $<
+
+build/fuzz/core.a: $(CORE_SRC:%.c=build/fuzz/%.o)
+	$(Q)rm -f $@ && $(AR) rcs $@ $^
+
+build/fuzz/fuzz_%: build/fuzz/tests/fuzz/fuzz_%.o build/fuzz/core.a
+	$(Q)$(CLANG) -g -fsanitize=fuzzer $(SANITIZE) -o $@ $^ $(JANSSON_LIBS)
 
 .PHONY: clean distclean
 clean: ## remove what was built, but not the project in build/run
