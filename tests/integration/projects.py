@@ -11,6 +11,7 @@ import os
 import random
 import shutil
 import subprocess
+import time
 from pathlib import Path
 from typing import Callable, NamedTuple
 
@@ -21,8 +22,11 @@ PYTHON = os.environ.get("FR_DIFF_PYTHON", "/usr/bin/python3")
 ENTRY_HEAD = '''\
 import os
 import sys
+import threading
 import types
 
+LOCK = threading.Lock()
+LAZY = {}
 HERE = os.path.dirname(os.path.realpath(__file__))
 ABOVE = os.path.dirname(HERE)
 '''
@@ -76,22 +80,26 @@ def functions(start):
     )
 
 
+def call_lazy():
+    """Calls what imports when it is called, once in the life of the process: Python tries a failed import again each
+    time, and then it is the disk that answers, not what was loaded."""
+    while news := [(name, function) for name, function in functions("lazy_") if name not in LAZY]:
+        for name, function in news:
+            LAZY[name] = call(function)
+
+
 def dump():
     import json
 
-    called = set()
-    while set(name for name, _ in functions("lazy_")) - called:
-        for name, function in functions("lazy_"):
-            call(function)
-            called.add(name)
+    call_lazy()
     answer = {
-        "calls": {name: call(function) for start in ("lazy_", "call_") for name, function in functions(start)},
+        "calls": {**LAZY, **{name: call(function) for name, function in functions("call_")}},
         "order": list(ours()),
         "modules": {
             name: {
                 word: show(value)
                 for word, value in vars(module).items()
-                if word not in ("HERE", "ABOVE") and (word == "__all__" or not word.startswith("__"))
+                if word not in ("HERE", "ABOVE", "LAZY") and (word == "__all__" or not word.startswith("__"))
             }
             for name, module in ours().items()
         },
@@ -100,7 +108,12 @@ def dump():
 
 
 def application(environ, start_response):
-    body = dump().encode()
+    if environ["QUERY_STRING"]:
+        import time
+
+        time.sleep(0.02)  # The next request is for another worker.
+    with LOCK:
+        body = (str(os.getpid()) + "\\n" + dump()).encode()
     start_response("200 OK", [("Content-Type", "application/json"), ("Content-Length", str(len(body)))])
     return [body]
 '''
@@ -134,6 +147,7 @@ PLAIN_BLOCKS = (
     "import sys\nLOADED_{i} = sorted(n for n in sys.modules if n.split('.')[0] in ('alpha', 'beta', 'space', 'plugins')), {n}",
     "import colorsys\nCOLOR_{i} = getattr(colorsys, 'SHADOW', 'the library'), {n}",
     "__all__ = [name for name in dir() if not name.startswith('_')]",
+    "def __getattr__(name):\n    if name != 'GIVEN':\n        raise AttributeError(name)\n    return __name__, {n}",
 )
 IMPORT_BLOCKS = (
     "import {m} as _m_{i}\nFROM_{i} = getattr(_m_{i}, 'VALUE', 'unset'), {n}",
@@ -147,6 +161,12 @@ IMPORT_BLOCKS = (
     "import {m} as _m_{i}\n_m_{i}.call_patched = lambda: {n}",
     "import importlib\nimport {m} as _m_{i}\nif getattr(_m_{i}, 'RELOADED', 0) < 1:\n    _m_{i}.RELOADED = 1\n"
     "    importlib.reload(_m_{i})\nAGAIN_{i} = getattr(_m_{i}, 'VALUE', 'unset'), {n}",
+    "import state\nif state.COUNTER % 2:\n    import {m} as _m_{i}\n    CHOSEN_{i} = getattr(_m_{i}, 'VALUE', 'unset')\nelse:\n    CHOSEN_{i} = 'even {n}'",
+    "if {n} % 2:\n    from {m} import VALUE as ODD_{i}",
+    "def __getattr__(name):\n    if name != 'GIVEN':\n        raise AttributeError(name)\n    import {m} as module\n    return module.VALUE, {n}",
+    "import {m} as _m_{i}\nGIVEN_{i} = getattr(_m_{i}, 'GIVEN', 'nothing'), {n}",
+    "import sys\nimport state\nimport {m} as _m_{i}\nif not hasattr(state, 'DROPPED_{i}'):\n    state.DROPPED_{i} = 1\n"
+    "    sys.modules.pop('{m}', None)\n    import {m} as _n_{i}\n    ANEW_{i} = getattr(_n_{i}, 'VALUE', 'unset'), _n_{i} is _m_{i}",
     "import importlib.util\nFOUND_{i} = importlib.util.find_spec('{m}') is not None, {n}",
 )
 # Takes long enough for something to be frozen on the way.
@@ -166,27 +186,36 @@ DISK_BLOCKS = (
     "except FileNotFoundError:\n    MAYBE_{i} = 'missing'",
     "try:\n    import optional\n    OPTIONAL_{i} = optional.VALUE\nexcept ImportError:\n    OPTIONAL_{i} = 'slow {n}'",
     "try:\n    import dependency\n    DEPENDENCY_{i} = dependency.VALUE\nexcept ImportError:\n    DEPENDENCY_{i} = 'none'",
+    "with open('{f}', 'r+') as _stream:\n    RPLUS_{i} = _stream.read()",
+    "import pkgutil\nimport beta\nWALKED_{i} = sorted(m.name for m in pkgutil.walk_packages(beta.__path__, 'beta.')), {n}",
+    "import pkgutil\nimport space\nSPACE_{i} = sorted(m.name for m in pkgutil.iter_modules(space.__path__)), {n}",
+    "import pkgutil\nBYTES_{i} = pkgutil.get_data('beta', 'text.dat').decode(), {n}",
+    "import importlib.resources\nRESOURCE_{i} = importlib.resources.files('beta').joinpath('text.dat').read_text()",
+    "try:\n    import space.extra\n    EXTRA_{i} = space.extra.VALUE\nexcept ImportError:\n    EXTRA_{i} = 'none {n}'",
+    "import os\nimport sys\nif os.path.abspath('vendor') not in sys.path:\n    sys.path.insert(0, os.path.abspath('vendor'))\n"
+    "try:\n    import vendored\n    VENDORED_{i} = vendored.VALUE\nexcept ImportError:\n    VENDORED_{i} = 'none {n}'",
     "with open('snippet.py') as _stream:\n    exec(_stream.read())",
 )
 # What the plugin is known not to see; drawn only where somebody asks for it (FR_DIFF_GAPS=1).
 GAP_BLOCKS = (
     "import os\nSIZE_{i} = os.path.getsize('{f}'), {n}",
     "import os\nif os.path.exists('hidden/flag.on'):\n    HIDDEN_{i} = {n}\nelse:\n    HIDDEN_{i} = 'off'",
-    "with open('{f}', 'r+') as _stream:\n    RPLUS_{i} = _stream.read()",
-    "import subprocess\nOUTPUT_{i} = subprocess.check_output(['cat', '{f}']).decode()",
 )
+# With one of these nothing is frozen any more: for few projects.
+SPOILING_BLOCK = "import subprocess\nOUTPUT_{i} = subprocess.check_output(['cat', '{f}']).decode()"
 COUNTED_DATA = ("settings.ini", "data/table.yaml")
-UNCOUNTED_DATA = ("notes.txt", "data/words.json", "data/list.txt")
-BROKEN = ("def broken(:\n", "raise RuntimeError('broken')\n", "import nothing_of_that_name\n")
+UNCOUNTED_DATA = ("notes.txt", "data/words.json", "data/list.txt", "beta/text.dat")
+BROKEN = ("def broken(:\n", "raise RuntimeError('broken')\n", "import nothing_of_that_name\n", "import sys\nsys.exit(3)\n", "import os\nos._exit(3)\n")
 SAVES = tuple(name for name in editors.PATTERNS if not name.startswith("real_"))
 
 
 class Write(NamedTuple):
-    """One file is written (text), removed (None) or touched (""); `where` is the project's folder or the library's."""
+    """One file is written (text), removed (None) or touched (""), after a pause; lib: is the library's folder, else it is the project's."""
 
     path: str
     text: str | None
     how: str = "inplace"
+    pause_s: float = 0
 
 
 class Step(NamedTuple):
@@ -279,6 +308,8 @@ class Project:
                 module.blocks.append(self.random_block(place))
         for module in rng.sample(self.modules, rng.randrange(0, 4)):
             module.blocks.append(self.block(SLOW_BLOCK))
+        if rng.random() < 0.05:
+            rng.choice(self.modules).blocks.append(self.block(SPOILING_BLOCK, f=rng.choice(COUNTED_DATA + UNCOUNTED_DATA)))
         self.entry.blocks.append(self.block("ENTRY = {n}"))
         for name in COUNTED_DATA + UNCOUNTED_DATA:
             self.data[name] = f"{name} {self.number()}\n"
@@ -321,6 +352,7 @@ class Project:
     def apply(self, step: Step) -> None:
         """Does it."""
         for write in step.writes:
+            time.sleep(write.pause_s)  # What is under way by then is the subject.
             target = self.at(write.path)
             if write.text is None:
                 if target.is_dir():
@@ -403,6 +435,7 @@ class Project:
             (48, lambda: Step("numbers", [self.change_numbers(self.focused())])),
             (10, lambda: Step("body", [self.edit_body(self.focused())])),
             (5, self._two_modules),
+            (4, self._while_it_loads),
             (3, lambda: Step("touch", [Write(self.focused().path, "")])),
             (5, lambda: Step("counted data", [self._data(COUNTED_DATA)])),
             (3, lambda: Step("counted data, and a module", [self._data(COUNTED_DATA), self._focus()])),
@@ -418,6 +451,12 @@ class Project:
             (2, self._plugin),
             (2, self._package_beside_module),
             (2, self._new_module),
+            (1, self._new_package),
+            (1, self._package_goes),
+            (1, self._module_becomes_package),
+            (1, lambda: Step("a namespace becomes a package, or the other way round", [self._toggle("space/__init__.py")])),
+            (1, lambda: Step("one in a folder of sys.path", [self._toggle("vendor/vendored.py")])),
+            (1, lambda: Step("another part of a namespace, then a module", [self._toggle("lib:space/extra.py"), self._focus()])),
             (2, self._delete_module),
             (2, self._rename_module),
             (4, self._break),
@@ -461,6 +500,10 @@ class Project:
         one, two = self.rng.sample(self.modules + [self.entry], 2)
         return Step("two modules", [self.change_numbers(one), self.edit_body(two)])
 
+    def _while_it_loads(self) -> Step:
+        writes = [self._focus() for _ in range(self.rng.randrange(2, 4))]
+        return Step("saves a moment apart", [writes[0], *(write._replace(pause_s=self.rng.uniform(0, 0.06)) for write in writes[1:])])
+
     def _plugin(self) -> Step:
         there = [m for m in self.modules if m.name.startswith("plugins.")]
         if len(there) > 1 and self.rng.random() < 0.5:
@@ -483,6 +526,38 @@ class Project:
         package = self.rng.choice(("", "alpha", "alpha.inner", "beta", "space", "space.deep", "fresh"))
         return self._appear("a new module and its import", package, self.focused())
 
+    def _new_package(self) -> Step:
+        """A package with an __init__ and a module in it, and somebody imports that."""
+        self.serial += 1
+        name, importer = f"pack{self.serial}", self.focused()
+        above = self._add_module(name, f"{name}/__init__.py")
+        step = self._appear("a new package and its import", name, importer)
+        above.blocks.append(self.random_block(len(self.modules)))
+        return Step(step.what, [self.save_of(above)._replace(how="inplace"), *step.writes])
+
+    def _package_goes(self) -> Step:
+        """A whole folder; often what imports it does not go with it."""
+        package = self.rng.choice([m for m in self.modules if m.path.endswith("/__init__.py")])
+        gone = [m for m in self.modules if m.path.startswith(os.path.dirname(package.path) + "/")]
+        self.modules = [m for m in self.modules if m not in gone]
+        self.focus = []
+        return self._without_imports(Step("a package goes", [Write(os.path.dirname(package.path), None)]), gone)
+
+    def _without_imports(self, step: Step, gone: list[Module]) -> Step:
+        names = [module.name for module in gone]
+        for other in self.all_modules():
+            kept = [block for block in other.blocks if block[1]["m"] not in names or "try" in block[0]]
+            if len(kept) < len(other.blocks) and self.rng.random() < 0.9:
+                other.blocks = kept
+                step.writes.append(self.save_of(other))
+        return step
+
+    def _module_becomes_package(self) -> Step:
+        """Of the same name, without a word in any other file."""
+        module = self.rng.choice([m for m in self.modules if not m.path.endswith("__init__.py")])
+        old, module.path = module.path, f"{module.path[:-3]}/__init__.py"
+        return Step("a module becomes a package", [Write(old, None), self.save_of(module)._replace(how="inplace")])
+
     def _remove(self, what: str, module: Module) -> Step:
         self.modules.remove(module)
         self.focus = []
@@ -491,13 +566,7 @@ class Project:
     def _delete_module(self) -> Step:
         modules = [m for m in self.modules if not m.path.endswith("__init__.py")]
         module = self.rng.choice(modules)
-        step = self._remove("a module goes", module)
-        for other in self.all_modules():
-            kept = [block for block in other.blocks if block[1]["m"] != module.name or "try" in block[0]]
-            if len(kept) < len(other.blocks) and self.rng.random() < 0.9:
-                other.blocks = kept
-                step.writes.append(self.save_of(other))
-        return step
+        return self._without_imports(self._remove("a module goes", module), [module])
 
     def _rename_module(self) -> Step:
         modules = [m for m in self.modules if not m.path.endswith("__init__.py")]
@@ -562,6 +631,7 @@ DJANGO_VIEW = """
 
 def everything(request):
     import json
+    import os
     from django.apps import apps
     from django.conf import settings
     from django.db.migrations.loader import MigrationLoader
@@ -572,6 +642,9 @@ def everything(request):
     migrations = MigrationLoader(None).disk_migrations
     rendered = Template("{% load shop_format %}{{ 3|stars }}{{ 7|money }}").render(Context())
     modules = {n: m for n, m in list(sys.modules.items()) if (getattr(m, "__file__", None) or "").startswith(here)}
+    if request.GET:
+        import time
+        time.sleep(0.02)
     answer = {
         "extra": {n: m.EXTRA for n, m in modules.items() if hasattr(m, "EXTRA")},
         "modules": sorted(modules),
@@ -582,7 +655,7 @@ def everything(request):
         "libraries": sorted(Template("").engine.libraries),
         "addresses": len(list(get_resolver().reverse_dict)),
     }
-    return HttpResponse(json.dumps(answer, sort_keys=True), content_type="application/json")
+    return HttpResponse(f"{os.getpid()}\\n{json.dumps(answer, sort_keys=True)}", content_type="text/plain")
 """
 DJANGO_EDITED = (
     *("shop/settings.py", "shop/urls.py", "shop/wsgi.py", "catalog/models.py", "catalog/admin.py", "catalog/forms.py", "catalog/views.py", "catalog/urls.py"),
@@ -619,7 +692,7 @@ class DjangoProject:
         """Starts a new Python, which knows no bytecode of the project, and asks it."""
         cache = self.app.parent / "fresh-cache"
         shutil.rmtree(cache / str(self.app).lstrip("/"), ignore_errors=True)
-        program = "import sys; sys.path[0] = '.'; import shop.wsgi; from django.test import Client; r = Client(HTTP_HOST='localhost').get('/everything/'); sys.stdout.write(r.content.decode()); sys.exit(r.status_code != 200)"
+        program = "import sys; sys.path[0] = '.'; import shop.wsgi; from django.test import Client; r = Client(HTTP_HOST='localhost').get('/everything/'); sys.stdout.write(r.content.decode().partition('\\n')[2]); sys.exit(r.status_code != 200)"
         env = {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8", "PYTHONPYCACHEPREFIX": str(cache)}
         done = subprocess.run([PYTHON, "-c", program], cwd=self.app, env=env, capture_output=True, text=True, timeout=60)
         return Fresh(done.stdout if done.returncode == 0 else None, done.stderr[-2000:])
@@ -627,7 +700,7 @@ class DjangoProject:
     def step(self) -> Step:
         """Returns a random edit that has to lead to a reload, and leaves a project that loads."""
         self.serial += 1
-        kinds = ((60, self._extra), (8, self._model), (6, self._tags), (8, self._migration), (6, self._library), (6, self._installed), (6, self._two))
+        kinds = ((60, self._extra), (8, self._model), (6, self._tags), (8, self._migration), (6, self._library), (6, self._installed), (6, self._two), (4, self._address))
         return self.rng.choices([make for _, make in kinds], [weight for weight, _ in kinds])[0]()
 
     def _write(self, path: str, text: str) -> Write:
@@ -663,6 +736,12 @@ class DjangoProject:
 
     def _library(self) -> Step:
         return self._toggle("a library of template tags", "orders/templatetags/extra_tags.py" if (self.app / "orders/templatetags").is_dir() else "catalog/templatetags/extra_tags.py", "from django import template\n\nregister = template.Library()\n")
+
+    def _address(self) -> Step:
+        text = (self.app / "pages/urls.py").read_text()
+        line = '    path("more/", views.everything, name="more"),\n'
+        changed = text.replace(line, "") if line in text else text.replace("urlpatterns = [\n", "urlpatterns = [\n" + line, 1)
+        return Step("an address", [self._write("pages/urls.py", changed)])
 
     def _installed(self) -> Step:
         text = (self.app / "shop/settings.py").read_text()
