@@ -95,6 +95,11 @@ bool fr_frozen_owns(int fd)
 	return fd == frozen.link;
 }
 
+int fr_frozen_mappings(void)
+{
+	return frozen.pages != NULL;
+}
+
 static void close_link(void)
 {
 	if (frozen.link >= 0)
@@ -379,6 +384,7 @@ static void stay(struct fr_load *load, bool in_python, const char *name)
 	close(load->talk);
 	close_link();
 	let_go();
+	fr_pages_free(frozen.pages); /* that of the keeper that this one is a copy's copy of */
 	frozen.pages = fr_pages_new();
 	frozen.uses_len = fr_uses_len(load->uses);
 	frozen.keeper = getpid();

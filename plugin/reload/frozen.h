@@ -40,6 +40,9 @@ bool fr_frozen_split(struct fr_load *load, bool in_python, enum fr_report_kind k
 /* Is it a descriptor of a copy's, for its keeper? */
 bool fr_frozen_owns(int fd);
 
+/* How many mappings that are shared with its keeper a copy has. */
+int fr_frozen_mappings(void);
+
 /*
  * In a copy that has loaded: are the files that it has not read itself as they were? Waits for the
  * keeper's answer. False: this load is worth nothing; the master has been told. Always true in a

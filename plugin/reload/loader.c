@@ -24,6 +24,7 @@ static struct {
 	char name[16];                  /* of a process that is none of this file's: uWSGI's */
 	bool is_loading;                /* the application's code is running */
 	uint8_t fds_at_start[8192 / 8]; /* a bit for each descriptor that was open */
+	int shared_at_start;            /* mappings */
 } loader;
 
 /* Calls visit for each descriptor that is open; stops when it returns false. */
@@ -51,16 +52,54 @@ static bool note_fd(int fd)
 	return true;
 }
 
+/* Was it there before the application, or is it one of ours? */
+static bool is_known(int fd)
+{
+	return fd == load.talk || fr_frozen_owns(fd) || fd >= 8192 ||
+	       loader.fds_at_start[fd / 8] & (uint8_t)(1u << fd % 8);
+}
+
 /* Sockets, pipes, and what has no name in any folder (an epoll, an eventfd): two processes cannot
  * both go on with one. */
-static bool is_shareable(int fd)
+static bool is_no_connection(int fd)
 {
 	struct stat st;
 
-	if (fd == load.talk || fr_frozen_owns(fd) || fd >= 8192 ||
-	    loader.fds_at_start[fd / 8] & (uint8_t)(1u << fd % 8) || fstat(fd, &st) < 0)
+	return is_known(fd) || fstat(fd, &st) < 0 || S_ISREG(st.st_mode) || S_ISDIR(st.st_mode) ||
+	       S_ISCHR(st.st_mode);
+}
+
+/* A fork shares the position in a file: what one process has read, another one does not find any
+ * more. That does not matter for a log, which is only appended to. */
+static bool is_no_file_with_position(int fd)
+{
+	struct stat st;
+	int flags;
+
+	if (is_known(fd) || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
 		return true;
-	return S_ISREG(st.st_mode) || S_ISDIR(st.st_mode) || S_ISCHR(st.st_mode);
+	flags = fcntl(fd, F_GETFL);
+	return (flags & O_ACCMODE) == O_WRONLY && flags & O_APPEND;
+}
+
+/* How many mappings would be shared with a fork, and can be written to: what
+ * multiprocessing.Value(), multiprocessing.Lock() and mmap.mmap(-1, …) make. */
+static int count_shared(void)
+{
+	FILE *maps = fopen("/proc/self/maps", "re");
+	char *line = NULL;
+	size_t size = 0;
+	int len = 0;
+
+	while (maps && getline(&line, &size, maps) > 0) {
+		const char *mode = strchr(line, ' '); /* " rw-s " */
+
+		len += mode && mode[2] == 'w' && mode[4] == 's';
+	}
+	free(line);
+	if (maps)
+		fclose(maps);
+	return len;
 }
 
 static int count_threads(void)
@@ -86,8 +125,12 @@ static const char *unsuitable(void)
 		(void)nanosleep(&moment, NULL);
 	if (count_threads() != 1)
 		return "the application starts threads while it is loaded";
-	if (!each_fd(is_shareable))
+	if (!each_fd(is_no_connection))
 		return "the application opens connections while it is loaded";
+	if (!each_fd(is_no_file_with_position))
+		return "the application keeps a file or an SQLite database open";
+	if (count_shared() > loader.shared_at_start + fr_frozen_mappings())
+		return "the application shares memory with the processes that it forks";
 	return NULL;
 }
 
@@ -305,6 +348,7 @@ void fr_loader_run(const struct fr_loader_setup *given, const struct fr_order *f
 	fr_rows_enter(given->wid);
 	fr_rows_begin(given->wid);
 	(void)each_fd(note_fd);
+	loader.shared_at_start = count_shared();
 	if (fr_uses_new(given->uses_hooks, given->uses_ctx, &load.uses) < 0)
 		_exit(1);
 	note_files_of_options();

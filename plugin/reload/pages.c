@@ -47,6 +47,12 @@ struct fr_pages *fr_pages_new(void)
 	return pages == MAP_FAILED ? NULL : pages;
 }
 
+void fr_pages_free(struct fr_pages *pages)
+{
+	if (pages)
+		(void)munmap(pages, sizeof(*pages));
+}
+
 bool fr_pages_are_known(const struct fr_pages *pages)
 {
 	return !pages || __atomic_load_n(&pages->is_known, __ATOMIC_ACQUIRE);

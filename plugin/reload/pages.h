@@ -19,6 +19,9 @@ struct fr_pages;
 /* Memory that all copies of this process share. NULL: there is none; the others then do nothing. */
 struct fr_pages *fr_pages_new(void);
 
+/* In this process; others may go on with it. NULL is fine. */
+void fr_pages_free(struct fr_pages *pages);
+
 /* Has some copy noted its pages? */
 bool fr_pages_are_known(const struct fr_pages *pages);
 

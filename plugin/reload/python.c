@@ -196,6 +196,29 @@ static bool reads_unseen(const char *event, struct py_object *args)
 	return !is_harmless;
 }
 
+/* sqlite3.connect(database): a path or, perhaps, a URI. What was written last may be in the log
+ * beside it. */
+static void note_database(struct py_object *database)
+{
+	struct py_object *bytes = path_of(database);
+	char path[PATH_MAX];
+	const char *name = bytes ? py.bytes(bytes) : "";
+	int len;
+
+	if (strncmp(name, "file:", 5) == 0)
+		name += 5;
+	len = snprintf(path, sizeof(path) - 4, "%.*s", (int)strcspn(name, "?"), name);
+	if (len >= (int)sizeof(path) - 4 || strchr(path, '%'))
+		fr_uses_spoil(noted);
+	else if (len > 0 && strcmp(path, ":memory:") != 0) {
+		fr_uses_note(noted, path);
+		strcpy(path + len, "-wal");
+		fr_uses_note(noted, path);
+	}
+	if (bytes)
+		py.decref(bytes);
+}
+
 /* Audit events, https://docs.python.org/3/library/audit_events.html: open(path, mode, flags),
  * os.listdir(path), os.scandir(path). */
 static int audit(const char *event, struct py_object *args, void *ctx)
@@ -206,6 +229,8 @@ static int audit(const char *event, struct py_object *args, void *ctx)
 	(void)ctx;
 	if (noted && reads_unseen(event, args))
 		fr_uses_spoil(noted);
+	if (noted && strcmp(event, "sqlite3.connect") == 0)
+		note_database(py.tuple_item(args, 0));
 	if (!noted ||
 	    (!is_open && strcmp(event, "os.listdir") != 0 && strcmp(event, "os.scandir") != 0))
 		return 0;

@@ -26,6 +26,7 @@ struct use {
 	bool is_watched;
 	bool is_absent;   /* it was not there */
 	bool is_listing;  /* a watched folder: its entries count, not its times */
+	bool is_link;     /* the link itself, not what it leads to */
 	uint64_t entries; /* a hash of their names, in any order */
 };
 
@@ -130,25 +131,35 @@ static void source_of(struct fr_uses *uses, char *path)
 		memcpy(path, source, strlen(source) + 1); /* it is shorter */
 }
 
-/* The names in a folder, without what is noise, as one number. False: it cannot be listed. */
+/* The names in a folder, without what is noise, as one number; of a folder where all is noise, all
+ * of it: whoever lists that one means it. False: it cannot be listed. */
 static bool hash_entries(const struct fr_uses *uses, const char *folder, uint64_t *ret_hash)
 {
 	char path[PATH_MAX];
 	struct dirent *entry;
-	uint64_t hash = 0;
+	uint64_t hash = 0, noise = 0;
+	bool has_names = false;
 	DIR *dir = opendir(folder);
 
 	if (!dir)
 		return false;
 	while ((entry = readdir(dir))) {
-		if ((size_t)snprintf(path, sizeof(path), "%s/%s", folder, entry->d_name) <
-			    sizeof(path) &&
-		    strcmp(entry->d_name, "__pycache__") != 0 &&
-		    !uses->hooks->is_noise(uses->ctx, path))
-			hash += fr_hash_text(FR_HASH_START, entry->d_name);
+		uint64_t name = fr_hash_text(FR_HASH_START, entry->d_name);
+
+		if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0 ||
+		    strcmp(entry->d_name, "__pycache__") == 0 ||
+		    (size_t)snprintf(path, sizeof(path), "%s/%s", folder, entry->d_name) >=
+			    sizeof(path))
+			continue;
+		if (uses->hooks->is_noise(uses->ctx, path)) {
+			noise += name;
+			continue;
+		}
+		has_names = true;
+		hash += name;
 	}
 	closedir(dir);
-	*ret_hash = hash;
+	*ret_hash = has_names ? hash : noise;
 	return true;
 }
 
@@ -188,39 +199,103 @@ bool fr_uses_is_complete(const struct fr_uses *uses)
 	return !uses->is_incomplete;
 }
 
+/* Adds it, unless it is there. st: how it looks; NULL: it is not there. Returns it if it is new. */
+static struct use *add(struct fr_uses *uses, const char *path, const struct stat *st)
+{
+	struct use *use;
+
+	if (*bucket_of(uses, path))
+		return NULL;
+	if (uses->len >= FR_USES_MAX || !grow(uses)) {
+		uses->is_incomplete = true;
+		return NULL;
+	}
+	use = &uses->items[uses->len];
+	*use = (struct use){.path = strdup(path), .is_absent = !st};
+	if (!use->path) {
+		uses->is_incomplete = true;
+		return NULL;
+	}
+	if (st)
+		stamp(use, st);
+	use->is_watched = uses->hooks->is_watched(uses->ctx, path);
+	*bucket_of(uses, path) = (uint32_t)++uses->len;
+	return use;
+}
+
+/* Replaces in path, which is absolute, the link that ends at `end` by what it leads to. False: that
+ * does not fit. */
+static bool follow(char *path, const char *end, const char *target, size_t target_len)
+{
+	char rest[PATH_MAX];
+	const char *slash = end;
+
+	while (slash[-1] != '/')
+		slash--;
+	if (target[0] == '/')
+		slash = path;
+	if ((size_t)(slash - path) + target_len + strlen(end) >= PATH_MAX)
+		return false;
+	strcpy(rest, end);
+	memcpy(path + (slash - path), target, target_len);
+	strcpy(path + (slash - path) + target_len, rest);
+	return true;
+}
+
+/* The links on the way to a file can be turned elsewhere, and neither file changes by that. */
+static void note_links(struct fr_uses *uses, const char *path)
+{
+	char at[PATH_MAX], target[PATH_MAX];
+	struct stat st;
+	int links = 0;
+
+	if (!absolute(path, at))
+		return;
+	for (char *end = at; *end;) {
+		struct use *use;
+		ssize_t len;
+		char kept;
+
+		end += strspn(end, "/");
+		end += strcspn(end, "/");
+		kept = *end;
+		*end = '\0';
+		len = lstat(at, &st) == 0 && S_ISLNK(st.st_mode)
+			      ? readlink(at, target, sizeof(target) - 1)
+			      : -1;
+		use = len > 0 ? add(uses, at, &st) : NULL;
+		if (use)
+			use->is_link = true;
+		*end = kept;
+		if (len <= 0)
+			continue;
+		if (++links > 40 || !follow(at, end, target, (size_t)len))
+			return;
+		end = at;
+	}
+}
+
 void fr_uses_note(struct fr_uses *uses, const char *path)
 {
-	char full[PATH_MAX];
+	char full[PATH_MAX], asked[PATH_MAX];
 	struct stat st;
 	struct use *use;
-	uint32_t *bucket;
-
 	bool is_absent;
 
 	if (!realpath(path, full) && (errno != ENOENT || !absolute(path, full)))
 		return;
+	if (!absolute(path, asked) || strcmp(asked, full) != 0)
+		note_links(uses, path);
 	source_of(uses, full);
-	bucket = bucket_of(uses, full);
 	is_absent = stat(full, &st) < 0;
-	if (*bucket || (!is_absent && !S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode)))
+	if (!is_absent && !S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode))
 		return;
-	if (uses->len >= FR_USES_MAX || !grow(uses)) {
+	use = add(uses, full, is_absent ? NULL : &st);
+	if (!use || is_absent || !S_ISDIR(st.st_mode) || !use->is_watched)
+		return;
+	use->is_listing = true;
+	if (!hash_entries(uses, full, &use->entries))
 		uses->is_incomplete = true;
-		return;
-	}
-	use = &uses->items[uses->len];
-	*use = (struct use){.path = strdup(full)};
-	use->is_absent = is_absent;
-	if (!is_absent)
-		stamp(use, &st);
-	use->is_watched = uses->hooks->is_watched(uses->ctx, full);
-	use->is_listing = !is_absent && S_ISDIR(st.st_mode) && use->is_watched;
-	if (!use->path || (use->is_listing && !hash_entries(uses, full, &use->entries))) {
-		free(use->path);
-		uses->is_incomplete = true;
-		return;
-	}
-	*bucket_of(uses, full) = (uint32_t)++uses->len;
 }
 
 bool fr_uses_has(const struct fr_uses *uses, const char *path)
@@ -237,10 +312,10 @@ static bool is_current(const struct fr_uses *uses, const struct use *use)
 		return stat(use->path, &st) < 0 && errno == ENOENT;
 	if (use->is_listing)
 		return hash_entries(uses, use->path, &entries) && entries == use->entries;
-	return stat(use->path, &st) == 0 && st.st_ino == use->ino && st.st_dev == use->dev &&
-	       st.st_size == use->size && st.st_mtim.tv_sec == use->mtime.tv_sec &&
-	       st.st_mtim.tv_nsec == use->mtime.tv_nsec && st.st_ctim.tv_sec == use->ctime.tv_sec &&
-	       st.st_ctim.tv_nsec == use->ctime.tv_nsec;
+	return (use->is_link ? lstat : stat)(use->path, &st) == 0 && st.st_ino == use->ino &&
+	       st.st_dev == use->dev && st.st_size == use->size &&
+	       st.st_mtim.tv_sec == use->mtime.tv_sec && st.st_mtim.tv_nsec == use->mtime.tv_nsec &&
+	       st.st_ctim.tv_sec == use->ctime.tv_sec && st.st_ctim.tv_nsec == use->ctime.tv_nsec;
 }
 
 /* The latest first: that is where people edit. */

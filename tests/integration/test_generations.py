@@ -48,6 +48,7 @@ from swapping import (
 RELOADS = int(os.environ.get("FR_RELOADS", "25"))
 SWAPS = int(os.environ.get("FR_SWAPS", "60"))
 KILLS = int(os.environ.get("FR_KILLS", "20"))
+BROKEN_SAVES = int(os.environ.get("FR_BROKEN_SAVES", "0"))  # More than there are kinds: again from the first one.
 SEED = int(os.environ.get("FR_SEED", str(random.randrange(1 << 30))))
 
 # Under load.
@@ -239,16 +240,19 @@ BROKEN_LAZY = ("preforked", "need-app", "lazy-apps and need-app")
 def test_broken_code_is_never_served_and_the_first_good_save_is(mode: str) -> None:
     ini = [f"{word} = true" for word in mode.split(" and ") if word != "preforked"]
     names = list(BROKEN) if mode == "preforked" else list(BROKEN)[:6]
+    names = [names[n % len(names)] for n in range(max(len(names), BROKEN_SAVES))]
+    router, address = served_by(ROUTER)
     with Instance(
-        LAYERED, workers=2, ini=ini, fastreload=["timeout = 2"], env={"PYTHONUNBUFFERED": "1"}
+        LAYERED, workers=2, ini=ini + router, fastreload=["timeout = 2"], env={"PYTHONUNBUFFERED": "1"}
     ) as app:
         settle(app, 2)
         master, missing = app.master_pid, []
-        with load.Load(app.socket_path, 0, 4, slow=1, pause_s=0.004) as clients:
+        with load.Load(address, 8, 8, slow=1, pause_s=0.004) as clients:
             for number, what in enumerate(names, 1):
                 missing += break_and_mend(app, clients, what, number)
         assert not clients.lost(), clients.summary() + "\n" + app.log.tail()
         assert not clients.stale()
+        print(f"{len(names)} broken saves: {clients.summary()}")
         assert app.process.poll() is None and app.master_pid == master
         wait_whole(app, 2)
         assert not missing, missing

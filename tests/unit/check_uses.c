@@ -144,6 +144,49 @@ START_TEST(test_path_is_resolved)
 }
 END_TEST
 
+static void turn(const char *link, const char *target)
+{
+	ck_assert_int_eq(symlink(target, at("new")), 0);
+	ck_assert_int_eq(rename(at("new"), link), 0);
+}
+
+/* Of a file, of a folder on the way, of what another link leads to. */
+START_TEST(test_link_that_is_turned_is_a_change)
+{
+	static const char *const links[] = {"file", "folder", "last"};
+	char path[PATH_MAX];
+
+	fr_disk_mkdir(at("a"));
+	fr_disk_mkdir(at("b"));
+	fr_disk_write(at("a/text"), "one");
+	fr_disk_write(at("b/text"), "one");
+	for (int i = 0; i < 3; i++) {
+		fr_uses_free(uses);
+		ck_assert_int_eq(fr_uses_new(&hooks, &folder, &uses), 0);
+		turn(at("folder"), "a");
+		turn(at("file"), "./folder/text");
+		ck_assert_int_lt(snprintf(path, sizeof(path), "%s/folder/../file", folder),
+				 (int)sizeof(path));
+		turn(at("last"), path);
+		fr_uses_note(uses, at("last"));
+		ck_assert(fr_uses_has(uses, at("a/text")));
+		assert_current();
+		turn(at(links[i]), i == 1 ? "b" : "b/text");
+		ck_assert(!fr_uses_are_current(uses, FR_USES_WATCHED, SIZE_MAX, NULL));
+		ck_assert_int_eq(unlink(at(links[i])), 0);
+	}
+}
+END_TEST
+
+START_TEST(test_links_in_a_circle_lead_nowhere)
+{
+	ck_assert_int_eq(symlink("two", at("one")), 0);
+	ck_assert_int_eq(symlink("one", at("two")), 0);
+	fr_uses_note(uses, at("one/text"));
+	ck_assert_uint_eq(fr_uses_len(uses), 0);
+}
+END_TEST
+
 START_TEST(test_other_content_size_time_or_file_is_a_change)
 {
 	fr_disk_write(at("a.py"), "one");
@@ -340,11 +383,25 @@ END_TEST
 START_TEST(test_noise_and_caches_in_a_folder_come_and_go)
 {
 	fr_disk_mkdir(at("pkg"));
+	fr_disk_write(at("pkg/a.py"), "one");
 	fr_uses_note(uses, at("pkg"));
 	fr_disk_write(at("pkg/.a.py.swp"), "vim");
 	fr_disk_mkdir(at("pkg/__pycache__"));
 	assert_current();
 	fr_disk_mkdir(at("pkg/sub"));
+	assert_changed(at("pkg"));
+}
+END_TEST
+
+/* An excluded one, or a folder of logs: who lists that means what is there. */
+START_TEST(test_in_a_folder_of_noise_each_name_counts)
+{
+	fr_disk_mkdir(at("pkg"));
+	fr_disk_write(at("pkg/a.swp"), "one");
+	fr_uses_note(uses, at("pkg"));
+	fr_disk_write(at("pkg/a.swp"), "three");
+	assert_current();
+	fr_disk_write(at("pkg/b.swp"), "one");
 	assert_changed(at("pkg"));
 }
 END_TEST
@@ -485,6 +542,8 @@ Suite *fr_check_uses_suite(void)
 	tcase_add_test(tcase, test_only_the_part_that_is_asked_for_is_looked_at);
 	tcase_add_test(tcase, test_file_that_was_used_is_known_by_its_path_once);
 	tcase_add_test(tcase, test_path_is_resolved);
+	tcase_add_test(tcase, test_link_that_is_turned_is_a_change);
+	tcase_add_test(tcase, test_links_in_a_circle_lead_nowhere);
 	tcase_add_test(tcase, test_other_content_size_time_or_file_is_a_change);
 	tcase_add_test(tcase, test_same_size_and_time_but_another_file_is_a_change);
 	tcase_add_test(tcase, test_time_that_was_set_back_does_not_hide_a_change);
@@ -502,6 +561,7 @@ Suite *fr_check_uses_suite(void)
 	tcase_add_test(tcase, test_folder_called_like_the_cache_further_up_is_no_cache);
 	tcase_add_test(tcase, test_watched_folder_is_compared_by_its_names);
 	tcase_add_test(tcase, test_noise_and_caches_in_a_folder_come_and_go);
+	tcase_add_test(tcase, test_in_a_folder_of_noise_each_name_counts);
 	tcase_add_test(tcase, test_order_of_the_names_does_not_matter);
 	tcase_add_test(tcase, test_other_names_are_seen_whichever_they_are);
 	tcase_add_test(tcase, test_folder_that_is_gone_or_a_file_now_is_a_change);
