@@ -441,6 +441,8 @@ LADDER: dict[str, tuple[Sequence[str], str, str]] = {
     "cheap": (("cheap = true",), "cheap", "reload"),
     "idle": (("idle = 3600",), "idle", "reload"),
     "async": (("async = 4",), "loop", "reload"),
+    "gevent": (("plugin = gevent_python3", "gevent = 20"), "loop", "reload"),
+    "gevent and lazy-apps": (("plugin = gevent_python3", "gevent = 20", "gevent-monkey-patch = true", "lazy-apps = true"), "loop", "workers"),
     "map-socket": (("map-socket = 0:1,2",), "map-socket", "reload"),
     "http11-socket": (("http11-socket = 127.0.0.1:0",), "http11-socket", "reload"),
     "mule": (("mule = true",), "mules", "reload"),
@@ -458,6 +460,8 @@ def test_what_goes_down_the_ladder_is_named_and_still_right(case: str) -> None:
     if case == "spooler":
         need_plugin("spooler")
         ini = ("plugin = spooler", *ini)
+    if case.startswith("gevent"):
+        need_plugin("gevent_python3")
     app = Instance(load.FILES, ini=ini, workers=2)
     (app.base / "spool").mkdir()
     with app:
