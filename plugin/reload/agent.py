@@ -5,6 +5,7 @@
 # the module that was edited; and now and then on the way, so that the first edit of another does not begin at the beginning.
 
 import importlib
+import os
 import os.path
 import sys
 import time
@@ -13,13 +14,49 @@ import time
 LEAST_S = 0.05
 LEAST_SHARE = 0.5
 
+# What says something about a file without reading it. Python has no audit event for these.
+QUESTIONS = ("stat", "lstat", "access", "readlink")
+# When these of the library ask, an edit of the file changes nothing.
+OF_TYPE = {"exists", "lexists", "isfile", "isdir", "islink", "ismount", "realpath", "_joinrealpath", "is_file", "is_dir", "is_symlink", "is_mount", "resolve", "_access_check", "which"}
+ASKING_MODULES = {"genericpath", "posixpath", "pathlib", "pathlib._local", "pathlib._abc", "shutil"}
 
-def start(wanted, is_watched, freeze):
+
+def is_question_of_type():
+    """Does the library ask, for somebody who wants to know only what it is?"""
+    frame = sys._getframe(1)
+    while frame is not None and frame.f_globals.get("__name__") in ASKING_MODULES:
+        if frame.f_code.co_name in OF_TYPE:
+            return True
+        frame = frame.f_back
+    return False
+
+
+def hear_questions(question):
+    """Has the questions noted. Returns a function that ends this; who has taken one of the functions by then may keep it."""
+    originals = [getattr(os, name) for name in QUESTIONS]
+    ours = [question(number, function) for number, function in enumerate(originals)]
+    for name, function, own in zip(QUESTIONS, originals, ours):
+        for functions in (os.supports_dir_fd, os.supports_effective_ids, os.supports_fd, os.supports_follow_symlinks):
+            if function in functions:
+                functions.add(own)
+        setattr(os, name, own)
+
+    def stop():
+        for name, function, own in zip(QUESTIONS, originals, ours):
+            if getattr(os, name) is own:
+                setattr(os, name, function)
+
+    return stop
+
+
+def start(wanted, is_watched, freeze, question):
     """Calls freeze(True) just before the module in the file `wanted` is imported, however that comes about, and freeze(False) on the way. Returns a function that ends this.
 
     freeze(is_wanted) returns in each process that goes on: False in this one, and in a copy that has waited the module that is wanted now, or "".
     """
     stem = None
+    stat = os.stat  # Before it is heard: what is asked here is not the application's question.
+    stop_hearing = hear_questions(question)
     is_from_beginning = True
     frozen_at = begun_at = time.process_time()
 
@@ -60,9 +97,16 @@ def start(wanted, is_watched, freeze):
             return any(isinstance(folder, str) and is_watched(folder) for folder in path)
         for folder in sys.path if path is None else ():
             file = os.path.join(folder or os.getcwd(), name) if isinstance(folder, str) else ""
-            if file and is_watched(file) and (os.path.isfile(file + ".py") or os.path.isdir(file)):
+            if file and is_watched(file) and (is_there(file + ".py") or is_there(file)):
                 return True
         return False
+
+    def is_there(file):
+        try:
+            stat(file)
+        except OSError:
+            return False
+        return True
 
     def is_wanted(name, path, target):
         for finder in sys.meta_path:
@@ -75,6 +119,7 @@ def start(wanted, is_watched, freeze):
         return False
 
     def stop():
+        stop_hearing()
         if Finder in sys.meta_path:
             sys.meta_path.remove(Finder)
 

@@ -23,12 +23,14 @@ extern const char fr_agent_source[];
 struct py_object;
 struct py_method {
 	const char *name;
-	struct py_object *(*function)(struct py_object *self, struct py_object *args);
+	void (*function)(void); /* in truth what the flags say */
 	int flags;
 	const char *doc;
 };
-#define PY_METHOD_O   8
-#define PY_FILE_INPUT 257
+#define PY_METHOD_VARARGS  1
+#define PY_METHOD_KEYWORDS 2
+#define PY_METHOD_O        8
+#define PY_FILE_INPUT      257
 
 static struct {
 	int (*is_initialized)(void);
@@ -48,6 +50,7 @@ static struct {
 	struct py_object *(*new_function)(struct py_method *, struct py_object *,
 					  struct py_object *);
 	struct py_object *(*call)(struct py_object *, const char *, ...);
+	struct py_object *(*call_with)(struct py_object *, struct py_object *, struct py_object *);
 	struct py_object *(*from_bool)(long);
 	int (*is_true)(struct py_object *);
 	struct py_object *(*tuple_item)(struct py_object *, ssize_t);
@@ -55,6 +58,7 @@ static struct {
 	struct py_object *(*from_path)(const char *);
 	int (*as_path)(struct py_object *, void *);
 	char *(*bytes)(struct py_object *);
+	void (*incref)(struct py_object *);
 	void (*decref)(struct py_object *);
 	struct py_object *(*error)(void);
 	void (*print_error)(void);
@@ -81,6 +85,7 @@ static const struct {
 	{"PyRun_String", (void **)&py.run},
 	{"PyCFunction_NewEx", (void **)&py.new_function},
 	{"PyObject_CallFunction", (void **)&py.call},
+	{"PyObject_Call", (void **)&py.call_with},
 	{"PyBool_FromLong", (void **)&py.from_bool},
 	{"PyObject_IsTrue", (void **)&py.is_true},
 	{"PyTuple_GetItem", (void **)&py.tuple_item},
@@ -88,6 +93,7 @@ static const struct {
 	{"PyUnicode_DecodeFSDefault", (void **)&py.from_path},
 	{"PyUnicode_FSConverter", (void **)&py.as_path},
 	{"PyBytes_AsString", (void **)&py.bytes},
+	{"Py_IncRef", (void **)&py.incref},
 	{"Py_DecRef", (void **)&py.decref},
 	{"PyErr_Occurred", (void **)&py.error},
 	{"PyErr_Print", (void **)&py.print_error},
@@ -97,7 +103,8 @@ static const struct {
 static struct fr_uses *noted;
 static const char *(*freeze_now)(bool is_wanted);
 static bool (*is_path_watched)(const char *path);
-static struct py_object *stop_agent; /* owned; NULL: it is not waiting */
+static struct py_object *stop_agent;          /* owned; NULL: it is not waiting */
+static struct py_object *is_question_of_type; /* of the agent's; owned, for ever */
 
 bool fr_python_is_there(void)
 {
@@ -271,6 +278,12 @@ bool fr_python_note_uses(struct fr_uses *uses)
 
 /* ---- the agent ---- */
 
+static void drop(struct py_object *object)
+{
+	if (object)
+		py.decref(object);
+}
+
 static struct py_object *freeze_function(struct py_object *self, struct py_object *is_wanted)
 {
 	const char *wanted = freeze_now(py.is_true(is_wanted) != 0);
@@ -290,32 +303,70 @@ static struct py_object *watched_function(struct py_object *self, struct py_obje
 	return py.from_bool(is_watched);
 }
 
-static struct py_method freeze_method = {"freeze", freeze_function, PY_METHOD_O, NULL};
-static struct py_method watched_method = {"is_watched", watched_function, PY_METHOD_O, NULL};
-
-static void drop(struct py_object *object)
+/* In place of os.stat and its like, of which Python tells nothing: self is the original. */
+static struct py_object *question_function(struct py_object *self, struct py_object *args,
+					   struct py_object *keywords)
 {
-	if (object)
-		py.decref(object);
+	struct py_object *path = noted ? path_of(py.tuple_item(args, 0)) : NULL;
+	struct py_object *is_type = path ? py.call(is_question_of_type, NULL) : NULL;
+
+	py.clear_error();
+	if (path) {
+		fr_uses_note_question(noted, py.bytes(path), is_type && py.is_true(is_type) > 0);
+		py.decref(path);
+	}
+	drop(is_type);
+	return py.call_with(self, args, keywords);
 }
+
+#define QUESTION(name)                                                                             \
+	{                                                                                          \
+		name, (void (*)(void))question_function, PY_METHOD_VARARGS | PY_METHOD_KEYWORDS,   \
+			NULL                                                                       \
+	}
+/* As in agent.py. */
+static struct py_method question_methods[] = {QUESTION("stat"), QUESTION("lstat"),
+					      QUESTION("access"), QUESTION("readlink")};
+
+/* question(number, function): what is to take that one's place. */
+static struct py_object *make_question(struct py_object *self, struct py_object *args)
+{
+	long number = py.as_long(py.tuple_item(args, 0));
+
+	(void)self;
+	return py.new_function(&question_methods[number], py.tuple_item(args, 1), NULL);
+}
+
+static struct py_method make_method = {"question", (void (*)(void))make_question, PY_METHOD_VARARGS,
+				       NULL};
+static struct py_method freeze_method = {"freeze", (void (*)(void))freeze_function, PY_METHOD_O,
+					 NULL};
+static struct py_method watched_method = {"is_watched", (void (*)(void))watched_function,
+					  PY_METHOD_O, NULL};
 
 static struct py_object *start_agent(const char *wanted)
 {
-	struct py_object *names = py.dict_new(), *freeze, *is_watched, *path, *result = NULL;
+	struct py_object *names = py.dict_new(), *freeze, *is_watched, *question, *path;
+	struct py_object *result = NULL;
 
 	if (!names)
 		return NULL;
 	py.dict_set(names, "__builtins__", py.get_builtins());
 	freeze = py.new_function(&freeze_method, NULL, NULL);
 	is_watched = py.new_function(&watched_method, NULL, NULL);
+	question = py.new_function(&make_method, NULL, NULL);
 	path = py.from_path(wanted);
 	result = py.run(fr_agent_source, PY_FILE_INPUT, names, names);
-	if (result && freeze && is_watched && path) {
+	if (result && freeze && is_watched && question && path) {
 		py.decref(result);
-		result = py.call(py.dict_get(names, "start"), "OOO", path, is_watched, freeze);
+		is_question_of_type = py.dict_get(names, "is_question_of_type");
+		py.incref(is_question_of_type);
+		result = py.call(py.dict_get(names, "start"), "OOOO", path, is_watched, freeze,
+				 question);
 	}
 	drop(freeze);
 	drop(is_watched);
+	drop(question);
 	drop(path);
 	py.decref(names);
 	return result;

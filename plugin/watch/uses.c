@@ -24,9 +24,11 @@ struct use {
 	off_t size;
 	struct timespec mtime, ctime;
 	bool is_watched;
-	bool is_absent;   /* it was not there */
-	bool is_listing;  /* a watched folder: its entries count, not its times */
-	bool is_link;     /* the link itself, not what it leads to */
+	bool is_absent;  /* it was not there */
+	bool is_listing; /* a watched folder: its entries count, not its times */
+	bool is_link;    /* the link itself, not what it leads to */
+	bool is_type;    /* only that it is there, and what it is */
+	mode_t type;
 	uint64_t entries; /* a hash of their names, in any order */
 };
 
@@ -165,6 +167,7 @@ static bool hash_entries(const struct fr_uses *uses, const char *folder, uint64_
 
 static void stamp(struct use *use, const struct stat *st)
 {
+	use->type = st->st_mode & S_IFMT;
 	use->dev = st->st_dev;
 	use->ino = st->st_ino;
 	use->size = st->st_size;
@@ -199,19 +202,26 @@ bool fr_uses_is_complete(const struct fr_uses *uses)
 	return !uses->is_incomplete;
 }
 
-/* Adds it, unless it is there. st: how it looks; NULL: it is not there. Returns it if it is new. */
-static struct use *add(struct fr_uses *uses, const char *path, const struct stat *st)
+/* Adds it, unless as much is known of it already. st: how it looks; NULL: it is not there. Returns
+ * it if it is new, or more than its type counts from now on. */
+static struct use *add(struct fr_uses *uses, const char *path, const struct stat *st, bool is_type)
 {
-	struct use *use;
+	uint32_t place = *bucket_of(uses, path);
+	struct use *use = place ? &uses->items[place - 1] : NULL;
 
-	if (*bucket_of(uses, path))
+	if (use && use->is_type && !is_type && st) {
+		stamp(use, st);
+		use->is_type = false;
+		return use;
+	}
+	if (use)
 		return NULL;
 	if (uses->len >= FR_USES_MAX || !grow(uses)) {
 		uses->is_incomplete = true;
 		return NULL;
 	}
 	use = &uses->items[uses->len];
-	*use = (struct use){.path = strdup(path), .is_absent = !st};
+	*use = (struct use){.path = strdup(path), .is_absent = !st, .is_type = is_type};
 	if (!use->path) {
 		uses->is_incomplete = true;
 		return NULL;
@@ -263,7 +273,7 @@ static void note_links(struct fr_uses *uses, const char *path)
 		len = lstat(at, &st) == 0 && S_ISLNK(st.st_mode)
 			      ? readlink(at, target, sizeof(target) - 1)
 			      : -1;
-		use = len > 0 ? add(uses, at, &st) : NULL;
+		use = len > 0 ? add(uses, at, &st, false) : NULL;
 		if (use)
 			use->is_link = true;
 		*end = kept;
@@ -275,22 +285,33 @@ static void note_links(struct fr_uses *uses, const char *path)
 	}
 }
 
+/* Where path leads to, with the links on the way noted, and how it looks. False: nothing is to be
+ * known of it. */
+static bool look_at(struct fr_uses *uses, const char *path, char *full, struct stat *st,
+		    bool *ret_is_absent)
+{
+	char asked[PATH_MAX];
+
+	if (!realpath(path, full) && (errno != ENOENT || !absolute(path, full)))
+		return false;
+	if (!absolute(path, asked) || strcmp(asked, full) != 0)
+		note_links(uses, path);
+	source_of(uses, full);
+	*ret_is_absent = stat(full, st) < 0;
+	return true;
+}
+
 void fr_uses_note(struct fr_uses *uses, const char *path)
 {
-	char full[PATH_MAX], asked[PATH_MAX];
+	char full[PATH_MAX];
 	struct stat st;
 	struct use *use;
 	bool is_absent;
 
-	if (!realpath(path, full) && (errno != ENOENT || !absolute(path, full)))
+	if (!look_at(uses, path, full, &st, &is_absent) ||
+	    (!is_absent && !S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode)))
 		return;
-	if (!absolute(path, asked) || strcmp(asked, full) != 0)
-		note_links(uses, path);
-	source_of(uses, full);
-	is_absent = stat(full, &st) < 0;
-	if (!is_absent && !S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode))
-		return;
-	use = add(uses, full, is_absent ? NULL : &st);
+	use = add(uses, full, is_absent ? NULL : &st, false);
 	if (!use || is_absent || !S_ISDIR(st.st_mode) || !use->is_watched)
 		return;
 	use->is_listing = true;
@@ -298,9 +319,22 @@ void fr_uses_note(struct fr_uses *uses, const char *path)
 		uses->is_incomplete = true;
 }
 
+void fr_uses_note_question(struct fr_uses *uses, const char *path, bool is_type)
+{
+	char full[PATH_MAX];
+	struct stat st;
+	bool is_absent;
+
+	if (look_at(uses, path, full, &st, &is_absent))
+		(void)add(uses, full, is_absent ? NULL : &st,
+			  !is_absent && (is_type || !S_ISREG(st.st_mode)));
+}
+
 bool fr_uses_has(const struct fr_uses *uses, const char *path)
 {
-	return *bucket_of(uses, path) != 0;
+	uint32_t place = *bucket_of(uses, path);
+
+	return place && !uses->items[place - 1].is_type;
 }
 
 static bool is_current(const struct fr_uses *uses, const struct use *use)
@@ -310,6 +344,8 @@ static bool is_current(const struct fr_uses *uses, const struct use *use)
 
 	if (use->is_absent)
 		return stat(use->path, &st) < 0 && errno == ENOENT;
+	if (use->is_type)
+		return stat(use->path, &st) == 0 && (st.st_mode & S_IFMT) == use->type;
 	if (use->is_listing)
 		return hash_entries(uses, use->path, &entries) && entries == use->entries;
 	return (use->is_link ? lstat : stat)(use->path, &st) == 0 && st.st_ino == use->ino &&

@@ -35,13 +35,17 @@ void fr_uses_free(struct fr_uses *uses);
  */
 void fr_uses_note(struct fr_uses *uses, const char *path);
 
+/* Somebody has asked for it, and has not read it: as by stat(2). Of a folder, or with is_type,
+ * counts only that it is there and remains what it is. Otherwise as fr_uses_note. */
+void fr_uses_note_question(struct fr_uses *uses, const char *path, bool is_type);
+
 /* Something may have been read of which nothing is known here: then it is never current again. */
 void fr_uses_spoil(struct fr_uses *uses);
 
 /* Has nothing spoiled it? */
 bool fr_uses_is_complete(const struct fr_uses *uses);
 
-/* Has it been used? path must be absolute. */
+/* Has it been read, or more been asked for than its type? path must be absolute. */
 bool fr_uses_has(const struct fr_uses *uses, const char *path);
 
 enum fr_uses_part {

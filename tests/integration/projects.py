@@ -194,12 +194,10 @@ DISK_BLOCKS = (
     "try:\n    import space.extra\n    EXTRA_{i} = space.extra.VALUE\nexcept ImportError:\n    EXTRA_{i} = 'none {n}'",
     "import os\nimport sys\nif os.path.abspath('vendor') not in sys.path:\n    sys.path.insert(0, os.path.abspath('vendor'))\n"
     "try:\n    import vendored\n    VENDORED_{i} = vendored.VALUE\nexcept ImportError:\n    VENDORED_{i} = 'none {n}'",
-    "with open('snippet.py') as _stream:\n    exec(_stream.read())",
-)
-# What the plugin is known not to see; drawn only where somebody asks for it (FR_DIFF_GAPS=1).
-GAP_BLOCKS = (
     "import os\nSIZE_{i} = os.path.getsize('{f}'), {n}",
     "import os\nif os.path.exists('hidden/flag.on'):\n    HIDDEN_{i} = {n}\nelse:\n    HIDDEN_{i} = 'off'",
+    "import pathlib\nSTAT_{i} = pathlib.Path('{f}').resolve().stat().st_size, pathlib.Path('hidden').is_dir()",
+    "with open('snippet.py') as _stream:\n    exec(_stream.read())",
 )
 # With one of these nothing is frozen any more: for few projects.
 SPOILING_BLOCK = "import subprocess\nOUTPUT_{i} = subprocess.check_output(['cat', '{f}']).decode()"
@@ -252,11 +250,10 @@ class Module:
 class Project:
     """A project on the disk, in `app`, with a library of its own in `lib`, which is not watched."""
 
-    def __init__(self, rng: random.Random, app: Path, lib: Path, with_gaps: bool = False) -> None:
+    def __init__(self, rng: random.Random, app: Path, lib: Path) -> None:
         self.rng = rng
         self.app = app
         self.lib = lib
-        self.with_gaps = with_gaps
         self.serial = 0
         self.modules: list[Module] = []
         self.data: dict[str, str] = {}
@@ -319,11 +316,10 @@ class Project:
     def random_block(self, place: int) -> tuple[str, dict[str, object]]:
         """Returns a block for the module at that place: it imports from later ones, and now and then from an earlier one."""
         kind = self.rng.random()
-        disk = DISK_BLOCKS + (GAP_BLOCKS if self.with_gaps else ())
         if kind < 0.45:
             return self.block(self.rng.choice(PLAIN_BLOCKS[1:]))
         if kind < 0.75:
-            return self.block(self.rng.choice(disk), f=self.rng.choice(COUNTED_DATA + UNCOUNTED_DATA))
+            return self.block(self.rng.choice(DISK_BLOCKS), f=self.rng.choice(COUNTED_DATA + UNCOUNTED_DATA))
         later = self.modules[place + 1 :]
         if later and kind < 0.92:
             return self.block(self.rng.choice(IMPORT_BLOCKS), m=self.rng.choice(later).name)
@@ -443,6 +439,7 @@ class Project:
             (3, lambda: Step("a listed file, then a module", [self._toggle("data/new.txt"), self._focus()])),
             (2, lambda: Step("a missing file, then a module", [self._toggle("data/missing.txt"), self._focus()])),
             (2, lambda: Step("a flag, then a module", [self._toggle("flag.on"), self._focus()])),
+            (2, lambda: Step("a flag in a folder, then a module", [self._toggle("hidden/flag.on"), self._focus()])),
             (4, lambda: Step("the library, then a module", [self._library(), self._focus()])),
             (2, lambda: Step("an optional module", [self._toggle("optional.py")])),
             (1, lambda: Step("an optional module by its file", [self._toggle("switch.py")])),
@@ -461,8 +458,6 @@ class Project:
             (2, self._rename_module),
             (4, self._break),
         ]
-        if self.with_gaps:
-            kinds.append((4, lambda: Step("hidden flag", [self._toggle("hidden/flag.on"), self._focus()])))
         weights = [weight for weight, _ in kinds]
         return self.rng.choices([make for _, make in kinds], weights)[0]()
 

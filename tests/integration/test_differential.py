@@ -1,7 +1,6 @@
 """Whatever is edited, a reload answers what a fresh start answers: random projects, random edits, compared after each.
 
-FR_DIFF_EDITS (200) says how many edits, FR_DIFF_SEED which ones, FR_DIFF_PROJECT runs a single one of the projects, and FR_DIFF_GAPS=1 draws what
-the plugin is known not to see, too.
+FR_DIFF_EDITS (200) says how many edits, FR_DIFF_SEED which ones, and FR_DIFF_PROJECT runs a single one of the projects.
 """
 
 from __future__ import annotations
@@ -20,7 +19,6 @@ from harness import Instance
 
 EDITS = int(os.environ.get("FR_DIFF_EDITS", "200"))
 SEED = int(os.environ.get("FR_DIFF_SEED", str(random.randrange(1 << 30))))
-GAPS = os.environ.get("FR_DIFF_GAPS", "0") == "1"
 DJANGO_EDITS = max(5, EDITS // 10)
 PER_PROJECT = min(EDITS, 50 if EDITS <= 1000 else 200)
 PROJECTS = (
@@ -56,7 +54,7 @@ def new_project(rng: random.Random, app: Instance) -> projects.Project:
     for _ in range(50):
         for path in app.app.iterdir():
             projects.shutil.rmtree(path) if path.is_dir() else path.unlink()
-        project = projects.Project(rng, app.app, app.base / "lib", GAPS)
+        project = projects.Project(rng, app.app, app.base / "lib")
         project.write_all()
         if project.fresh().text is not None:
             return project

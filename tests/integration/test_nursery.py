@@ -446,6 +446,13 @@ READS: dict[str, tuple[str, Callable[[Instance], object], object]] = {
     "a file opened for both": ("VALUE = open('a.txt', 'r+').read()\n", lambda app: put(app.path("a.txt"), "new"), "new"),
     "a size": ("import os\nVALUE = os.path.getsize('a.txt')\n", lambda app: put(app.path("a.txt"), "longer"), 6),
     "a flag": ("import os\nVALUE = os.path.exists('hidden/flag')\n", lambda app: put(app.path("hidden/flag"), ""), True),
+    "a flag by pathlib": ("import pathlib\nVALUE = pathlib.Path('hidden/flag').exists()\n", lambda app: put(app.path("hidden/flag"), ""), True),
+    "a time": (
+        "import pathlib\nVALUE = int(pathlib.Path('a.txt').stat().st_mtime)\n",
+        lambda app: os.utime(app.path("a.txt"), (1000, 1000)),
+        1000,
+    ),
+    "where a link leads": ("import os\nVALUE = os.readlink('link.txt')\n", retarget, "b.txt"),
     "another program's output": (
         "import subprocess\nVALUE = subprocess.check_output(['cat', 'a.txt']).decode()\n",
         lambda app: put(app.path("a.txt"), "new"),
@@ -469,14 +476,7 @@ def add_row(app: Instance, number: int) -> None:
     connection.close()
 
 
-# Nothing in Python tells the plugin about these, or it does not listen yet: take out what is mended.
-UNSEEN = ("a size", "a flag")
-
-
-@pytest.mark.parametrize(
-    "what",
-    [pytest.param(what, marks=[pytest.mark.xfail(strict=True, reason="not seen")] if what in UNSEEN else []) for what in READS],
-)
+@pytest.mark.parametrize("what", READS)
 def test_what_the_snapshot_has_read_is_read_anew_when_it_has_changed(what: str) -> None:
     """None of these is a counted file: the change alone reloads nothing, but the next reload must see it."""
     text, change, after = READS[what]

@@ -315,6 +315,65 @@ START_TEST(test_path_that_is_too_long_is_nothing)
 }
 END_TEST
 
+/* ---- questions ---- */
+
+START_TEST(test_question_of_type_counts_no_content)
+{
+	fr_disk_write(at("a.py"), "one");
+	fr_disk_mkdir(at("pkg"));
+	fr_uses_note_question(uses, at("a.py"), true);
+	fr_uses_note_question(uses, at("pkg"), false);
+	ck_assert(!fr_uses_has(uses, at("a.py")));
+	fr_disk_write(at("a.py"), "three");
+	fr_disk_write(at("pkg/a.py"), "one");
+	assert_current();
+	ck_assert_int_eq(unlink(at("a.py")), 0);
+	assert_changed(at("a.py"));
+	fr_disk_mkdir(at("a.py"));
+	assert_changed(at("a.py"));
+}
+END_TEST
+
+START_TEST(test_question_for_what_is_not_there_is_answered_otherwise_later)
+{
+	fr_uses_note_question(uses, at("flag"), true);
+	assert_current();
+	fr_disk_write(at("flag"), "");
+	assert_changed(at("flag"));
+}
+END_TEST
+
+START_TEST(test_question_for_size_and_time_counts_both)
+{
+	fr_disk_write(at("a.py"), "one");
+	fr_uses_note_question(uses, at("a.py"), false);
+	assert_current();
+	fr_disk_write(at("a.py"), "three");
+	assert_changed(at("a.py"));
+}
+END_TEST
+
+START_TEST(test_what_is_read_after_the_question_counts_in_full)
+{
+	fr_disk_write(at("a.py"), "one");
+	fr_disk_mkdir(at("pkg"));
+	fr_uses_note_question(uses, at("a.py"), true);
+	fr_uses_note_question(uses, at("pkg"), true);
+	fr_uses_note(uses, at("a.py"));
+	fr_uses_note(uses, at("pkg"));
+	fr_uses_note_question(uses, at("a.py"), true);
+	ck_assert_uint_eq(fr_uses_len(uses), 2);
+	ck_assert(fr_uses_has(uses, at("a.py")));
+	assert_current();
+	fr_disk_write(at("pkg/a.py"), "one");
+	assert_changed(at("pkg"));
+	ck_assert_int_eq(unlink(at("pkg/a.py")), 0);
+	assert_current();
+	fr_disk_write(at("a.py"), "three");
+	assert_changed(at("a.py"));
+}
+END_TEST
+
 /* ---- cached bytecode ---- */
 
 START_TEST(test_cache_counts_as_its_source)
@@ -544,6 +603,10 @@ Suite *fr_check_uses_suite(void)
 	tcase_add_test(tcase, test_path_is_resolved);
 	tcase_add_test(tcase, test_link_that_is_turned_is_a_change);
 	tcase_add_test(tcase, test_links_in_a_circle_lead_nowhere);
+	tcase_add_test(tcase, test_question_of_type_counts_no_content);
+	tcase_add_test(tcase, test_question_for_what_is_not_there_is_answered_otherwise_later);
+	tcase_add_test(tcase, test_question_for_size_and_time_counts_both);
+	tcase_add_test(tcase, test_what_is_read_after_the_question_counts_in_full);
 	tcase_add_test(tcase, test_other_content_size_time_or_file_is_a_change);
 	tcase_add_test(tcase, test_same_size_and_time_but_another_file_is_a_change);
 	tcase_add_test(tcase, test_time_that_was_set_back_does_not_hide_a_change);
