@@ -203,7 +203,7 @@ DISK_BLOCKS = (
 SPOILING_BLOCK = "import subprocess\nOUTPUT_{i} = subprocess.check_output(['cat', '{f}']).decode()"
 COUNTED_DATA = ("settings.ini", "data/table.yaml")
 UNCOUNTED_DATA = ("notes.txt", "data/words.json", "data/list.txt", "beta/text.dat")
-BROKEN = ("def broken(:\n", "raise RuntimeError('broken')\n", "import nothing_of_that_name\n", "import sys\nsys.exit(3)\n", "import os\nos._exit(3)\n")
+BROKEN = ("def broken(:\n", "raise RuntimeError('broken')\n", "import nothing_of_that_name\n")
 SAVES = tuple(name for name in editors.PATTERNS if not name.startswith("real_"))
 
 
@@ -497,6 +497,8 @@ class Project:
 
     def _while_it_loads(self) -> Step:
         writes = [self._focus() for _ in range(self.rng.randrange(2, 4))]
+        while self.at(writes[-1].path).read_text() == writes[-1].text:  # As it was: that is no change.
+            writes.append(self._focus())
         return Step("saves a moment apart", [writes[0], *(write._replace(pause_s=self.rng.uniform(0, 0.06)) for write in writes[1:])])
 
     def _plugin(self) -> Step:
