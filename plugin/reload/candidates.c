@@ -5,6 +5,7 @@
 
 #include "reload/board.h"
 #include "reload/candidates.h"
+#include "reload/first.h"
 #include "reload/nursery.h"
 #include "reload/output.h"
 #include "reload/pending.h"
@@ -38,6 +39,12 @@ __attribute__((noreturn)) static void become_worker(int wid)
 	_exit(1);
 }
 
+/* Nothing else serves while the first ones load: they have all the time that they need. */
+static int64_t deadline(int64_t now_ms)
+{
+	return fr_first_is_awaited() ? INT64_MAX : now_ms + fr_roster.timeout_ms;
+}
+
 static void spawn(int wid, int64_t now_ms)
 {
 	fr_board_clear(wid);
@@ -47,8 +54,8 @@ static void spawn(int wid, int64_t now_ms)
 		become_worker(wid);
 	fr_output_forked(wid);
 	uwsgi.workers[wid].cheaped = 1; /* if it dies now, nobody respawns it */
-	fr_roster.slots[wid] = (struct fr_roster_slot){.state = FR_ROSTER_LOADING,
-						       .until_ms = now_ms + fr_roster.timeout_ms};
+	fr_roster.slots[wid] =
+		(struct fr_roster_slot){.state = FR_ROSTER_LOADING, .until_ms = deadline(now_ms)};
 }
 
 static struct fr_nursery_order make_order(const int *wids)
@@ -77,12 +84,13 @@ static bool let_nursery_load(const int *wids, int64_t now_ms)
 		fr_board_clear(wid);
 		uwsgi.workers[wid].apps_cnt = 0;
 		uwsgi.workers[wid].pid = 0;
-		fr_roster.slots[wid] =
-			(struct fr_roster_slot){.state = FR_ROSTER_LOADING,
-						.until_ms = now_ms + fr_roster.timeout_ms,
-						.is_unborn = true};
+		fr_roster.slots[wid] = (struct fr_roster_slot){.state = FR_ROSTER_LOADING,
+							       .until_ms = deadline(now_ms),
+							       .is_unborn = true};
 	}
 	fr_output_begin(wids[0]);
+	if (fr_first_is_awaited())
+		fr_output_show(wids[0]); /* nobody waits for a verdict on it */
 	if (fr_nursery_start(&order) == 0) {
 		candidates.output_wid = wids[0];
 		return true;
@@ -97,6 +105,7 @@ static void spawn_candidates(int64_t now_ms)
 	int wids[FR_ROSTER_MAX_WORKERS] = {0}, len = 0;
 
 	if (fr_roster_count(FR_ROSTER_FREE) < fr_roster.wanted ||
+	    (fr_first_is_awaited() && !fr_first_has_slots()) ||
 	    (candidates.has_nursery && fr_nursery_is_busy()))
 		return;
 	candidates.must_start = false;
@@ -246,12 +255,24 @@ static bool fail_by_nursery(int64_t now_ms, bool has_no_app, int status)
 
 /* ---- following them ---- */
 
+/* The loader has ended without a worker: none will ever be in these slots, and nobody asks the
+ * nursery again. */
+static void free_unborn(void)
+{
+	for (int wid = 1; wid <= uwsgi.numproc; wid++) {
+		if (fr_roster.slots[wid].state != FR_ROSTER_LOADING)
+			continue;
+		fr_output_forget(wid);
+		fr_roster.slots[wid] = (struct fr_roster_slot){.state = FR_ROSTER_FREE};
+	}
+}
+
 /* Not in one process for all, then each for itself, from now on. */
 static void do_without_nursery(int64_t now_ms)
 {
 	uwsgi_log_verbose("[fastreload] each worker loads the application itself from now on: %s\n",
 			  fr_nursery_reason());
-	doom_candidates(0);
+	free_unborn();
 	fr_nursery_forget();
 	candidates.has_nursery = false;
 	fr_candidates_start(now_ms);

@@ -4,10 +4,10 @@
 #include <uwsgi.h>
 
 #include "reload/candidates.h"
+#include "reload/first.h"
 #include "reload/generation.h"
 #include "reload/output.h"
 #include "reload/pending.h"
-#include "reload/rehearsal.h"
 #include "reload/retire.h"
 #include "reload/returning.h"
 #include "reload/roster.h"
@@ -22,8 +22,7 @@ extern struct uwsgi_server uwsgi;
  * this is for the one that is being scheduled away. */
 #define FR_GENERATION_SWITCH_LOOK_MS 1
 
-static bool awaits_first; /* the first generation was loading when something changed, and loads
-			     again */
+static bool awaits_first; /* the first generation is uWSGI's doing, and loads again */
 
 int fr_generation_prepare(int64_t mercy_ms, int64_t timeout_ms)
 {
@@ -39,6 +38,7 @@ void fr_generation_use_nursery(const struct fr_nursery_limits *limits,
 			       const struct fr_uses_hooks *hooks, void *ctx)
 {
 	fr_candidates_use_nursery(limits, hooks, ctx);
+	fr_first_prepare();
 }
 
 void fr_generation_enter_loop(void)
@@ -52,10 +52,9 @@ void fr_generation_enter_loop(void)
 void fr_generation_start(const struct fr_reload_request *request)
 {
 	fr_pending_add(request->changed, request->changed_len);
-	fr_rehearsal_cancel();
 	fr_candidates_stop();
 	fr_candidates_forget_failure();
-	awaits_first = fr_serving_restart_loading();
+	awaits_first = !fr_first_is_loading() && fr_serving_restart_loading();
 	if (!awaits_first)
 		fr_candidates_start(request->now_ms);
 }
@@ -97,13 +96,14 @@ size_t fr_generation_resumed_at(void)
 /* ---- the turn ---- */
 
 /* at_ms: somebody else wants to look then; -1: nobody. */
-static int64_t next_look(int64_t at_ms)
+static int64_t next_look(int64_t now_ms, int64_t at_ms)
 {
 	for (int wid = 1; wid <= uwsgi.numproc; wid++) {
 		const struct fr_roster_slot *slot = &fr_roster.slots[wid];
 
 		if ((slot->state == FR_ROSTER_LEAVING || slot->state == FR_ROSTER_LOADING ||
-		     slot->state == FR_ROSTER_RETURNING) &&
+		     slot->state == FR_ROSTER_RETURNING ||
+		     (slot->state == FR_ROSTER_DOOMED && slot->until_ms > now_ms)) &&
 		    (at_ms < 0 || slot->until_ms < at_ms))
 			at_ms = slot->until_ms;
 	}
@@ -132,6 +132,15 @@ static void wind_up(void)
 	}
 }
 
+/* Nothing serves that could go on. */
+static void leave_to_uwsgi(void)
+{
+	uwsgi_log_verbose("[fastreload] %s: uWSGI starts the workers, and each loads it itself\n",
+			  fr_candidates_failure());
+	fr_first_leave_to_uwsgi();
+	awaits_first = true;
+}
+
 /* They wait for each other: candidates to load, the old ones to let go, the new ones to begin. */
 static enum fr_generation_state go_on(int64_t now_ms, int died_wid, int status)
 {
@@ -142,7 +151,10 @@ static enum fr_generation_state go_on(int64_t now_ms, int died_wid, int status)
 		case FR_CANDIDATES_LOADING:
 			return FR_GENERATION_LOADING;
 		case FR_CANDIDATES_FAILED:
-			return FR_GENERATION_FAILED;
+			if (!fr_first_is_awaited())
+				return FR_GENERATION_FAILED;
+			leave_to_uwsgi();
+			return FR_GENERATION_LOADING;
 		case FR_CANDIDATES_READY:
 			fr_switch_begin(now_ms);
 		}
@@ -150,6 +162,7 @@ static enum fr_generation_state go_on(int64_t now_ms, int died_wid, int status)
 	if (!fr_switch_step())
 		return FR_GENERATION_LOADING;
 	fr_pending_forget();
+	fr_first_note_served();
 	return FR_GENERATION_SWAPPED;
 }
 
@@ -157,14 +170,14 @@ enum fr_generation_state fr_generation_step(int64_t now_ms, int64_t *ret_wake_ms
 {
 	enum fr_generation_state state;
 	int status = -1;
-	int64_t look_ms, rehearsal_ms;
+	int64_t look_ms;
 	int died_wid;
 
 	*ret_wake_ms = -1;
 	if (!fr_roster.wanted)
 		return FR_GENERATION_IDLE;
 	fr_serving_step(now_ms);
-	if (awaits_first && fr_serving_is_there()) {
+	if (awaits_first && !fr_first_is_awaited() && fr_serving_is_there()) {
 		awaits_first = false;
 		fr_pending_forget();
 		return FR_GENERATION_SWAPPED;
@@ -177,15 +190,14 @@ enum fr_generation_state fr_generation_step(int64_t now_ms, int64_t *ret_wake_ms
 		return FR_GENERATION_IDLE;
 	}
 	fr_returning_step(now_ms, &look_ms);
-	rehearsal_ms = fr_candidates_have_nursery() ? fr_rehearsal_step(now_ms) : -1;
-	if (rehearsal_ms >= 0 && (look_ms < 0 || rehearsal_ms < look_ms))
-		look_ms = rehearsal_ms;
+	fr_first_step(now_ms);
 	state = go_on(now_ms, died_wid, status);
 	if (state == FR_GENERATION_FAILED)
 		fr_returning_note(true);
 	if (fr_switch_is_under_way())
 		*ret_wake_ms = now_ms + FR_GENERATION_SWITCH_LOOK_MS;
 	else
-		*ret_wake_ms = fr_candidates_must_look_again() ? now_ms : next_look(look_ms);
+		*ret_wake_ms =
+			fr_candidates_must_look_again() ? now_ms : next_look(now_ms, look_ms);
 	return state;
 }

@@ -238,7 +238,7 @@ static void fork_workers(void)
  * for this: the workers are there. */
 static void keep_good(void)
 {
-	if (unsuitable() || !fr_frozen_split(&load, false, FR_REPORT_GOOD))
+	if (uwsgi_apps_cnt == 0 || unsuitable() || !fr_frozen_split(&load, false, FR_REPORT_GOOD))
 		return;
 	fork_workers(); /* in a copy, for an order to respawn */
 }
@@ -294,12 +294,6 @@ __attribute__((noreturn)) static void finish(void)
 		(void)fr_frozen_tell(&load, load.talk, FR_REPORT_UNSUITABLE, reason);
 		_exit(0);
 	}
-	if (load.order.is_rehearsal) {
-		(void)fr_frozen_tell(&load, load.talk, FR_REPORT_BORN, "");
-		fr_rows_save(load.setup->wid);
-		keep_good();
-		_exit(0);
-	}
 	fr_rows_save(load.setup->wid);
 	keep_what_is_loaded();
 	end_unless_confirmed(); /* a copy of this comes back from there, too */
@@ -342,7 +336,10 @@ void fr_loader_run(const struct fr_loader_setup *given, const struct fr_order *f
 	load.talk = talk;
 	(void)prctl(PR_GET_NAME, loader.name);
 	name_process(FR_LOADER_NAME);
+	/* Nothing that it says would be heard any more. Its own children are not bound by that. */
+	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
 	reset_signals();
+	uwsgi.need_app = 0; /* as in a worker: see cycle.c, watch_need_app */
 	fr_output_redirect(load.order.wids[0]);
 	fr_python_after_fork();
 	fr_rows_enter(given->wid);

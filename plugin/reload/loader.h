@@ -35,8 +35,7 @@ enum fr_order_kind {
 /* What a loader is to do. With FR_ORDER_LOAD the descriptors that it works with come beside it, in
  * the order of enum fr_loader_fd, and then uWSGI's sockets; of the others only the kind is sent. */
 struct fr_order {
-	uint32_t kind;         /* enum fr_order_kind */
-	uint32_t is_rehearsal; /* no worker is wanted: wids has the loader's own slot */
+	uint32_t kind; /* enum fr_order_kind */
 	uint32_t wids_len;
 	int32_t wids[FR_LOADER_MAX_WIDS];
 	uint32_t tickets[FR_LOADER_MAX_WIDS]; /* the slots' when it was given: with others it has

@@ -389,7 +389,6 @@ static bool write_order(const struct fr_nursery_order *wanted)
 	size_t used;
 
 	order->kind = FR_ORDER_LOAD;
-	order->is_rehearsal = false;
 	order->wids_len = (uint32_t)wanted->wids_len;
 	for (int i = 0; i < wanted->wids_len; i++)
 		order->wids[i] = wanted->wids[i];
@@ -567,24 +566,6 @@ bool fr_nursery_respawn(int wid)
 	return is_sent;
 }
 
-/* The loader's own slot stands for the workers that there are none of. */
-void fr_nursery_rehearse(void)
-{
-	const struct fr_nursery_order order = {.wids = &nursery.setup.wid, .wids_len = 1};
-
-	if (!nursery.setup.may_freeze_on_way || fr_nursery_is_busy())
-		return;
-	fr_nursery_forget();
-	(void)write_order(&order);
-	nursery.order.is_rehearsal = true;
-	nursery.is_loading = true;
-	nursery.reason[0] = '\0';
-	nursery.loads++;
-	fr_output_begin(nursery.setup.wid);
-	if (begin() < 0)
-		fr_nursery_stop();
-}
-
 /* It may not have named itself yet; it is killed as soon as it does, and until its socket closes
  * this is not over. */
 void fr_nursery_stop(void)
@@ -759,12 +740,6 @@ enum fr_nursery_state fr_nursery_step(int *ret_status)
 		if (state != FR_NURSERY_BORN) /* else there may be more to hear */
 			close_watched(&nursery.ours);
 		prepare_next();
-		if (nursery.order.is_rehearsal) {
-			if (state == FR_NURSERY_BORN)
-				fr_nursery_keep_good();
-			fr_output_forget(nursery.setup.wid);
-			return FR_NURSERY_IDLE;
-		}
 	}
 	return state;
 }

@@ -62,12 +62,6 @@ void fr_nursery_enter_loop(void);
 /* Starts a loader. 0 or a negative errno. One at a time: stop the one before first. */
 int fr_nursery_start(const struct fr_nursery_order *order);
 
-/*
- * Loads the application without any worker, so that something is frozen on the way before the first
- * edit. Nothing comes of it otherwise: not even a failure. fr_nursery_stop ends it.
- */
-void fr_nursery_rehearse(void);
-
 /* Once in every turn. *ret_status: how a loader that has failed ended, as of waitpid(2), or -1.
  * Never blocks. */
 enum fr_nursery_state fr_nursery_step(int *ret_status);

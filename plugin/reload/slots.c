@@ -18,13 +18,16 @@ static bool is_wanted(const struct uwsgi_worker *worker)
 
 bool fr_slots_are_serving(void)
 {
+	int len = 0;
+
 	for (int i = 1; i <= uwsgi.numproc; i++) {
 		const struct uwsgi_worker *worker = &uwsgi.workers[i];
 
 		if (is_wanted(worker) && (worker->pid <= 0 || !worker->accepting))
 			return false;
+		len += is_wanted(worker);
 	}
-	return true;
+	return len > 0; /* the first ones may not have been started yet */
 }
 
 bool fr_slots_have_app(void)

@@ -72,6 +72,12 @@ void fr_spare_prepare(int slots)
 	uwsgi.lazy_apps = 1;
 }
 
+/* Nobody looks at the number again: cheaper is over when the master's loop begins. */
+void fr_spare_start_none(void)
+{
+	uwsgi.cheaper_initial = -1;
+}
+
 void fr_spare_enter_loop(void)
 {
 	if (spare.wanted)

@@ -16,6 +16,9 @@
  */
 void fr_spare_prepare(int slots);
 
+/* uWSGI is not to start any worker by itself. After fr_spare_prepare. */
+void fr_spare_start_none(void);
+
 /* When the language plugins have initialised themselves (preinit_apps). */
 void fr_spare_end_preinit(void);
 

@@ -345,7 +345,7 @@ def test_saves_at_every_moment_of_a_load_leave_no_process_and_no_accident() -> N
 def test_broken_code_is_not_served_by_first_workers_that_are_still_loading() -> None:
     """One worker serves, the other one is still at it when the first save comes, and that is a broken one."""
     files = {**LAYERED, "wsgi.py": "import time, uwsgi\n" + GOOD + "time.sleep(uwsgi.worker_id() == 2)\n"}
-    with Instance(files, workers=2) as app:
+    with Instance(files, workers=2, fastreload=["strategy = swap"]) as app:  # Each loads for itself.
         assert app.log.count(LOADED) == 1
         app.save("settings.py", "raise RuntimeError('worst')\n")
         app.wait(lambda: app.log.matching("RuntimeError: worst"), 10, "it is broken")
@@ -568,11 +568,12 @@ def test_reloads_while_slow_requests_are_under_way_are_all_served(workers: int, 
         wait_whole(app, workers)
 
 
-def test_the_end_of_the_first_load_can_be_interrupted() -> None:
+@pytest.mark.parametrize("strategy, loading", (("auto", 1), ("swap", 2)))
+def test_the_end_of_the_first_load_can_be_interrupted(strategy: str, loading: int) -> None:
     """Ctrl-C or SIGTERM while the application is loaded for the first time does not wait for anything."""
     files = {**load.FILES, "wsgi.py": "import time\nprint('loading', flush=True)\ntime.sleep(30)\n"}
-    with Instance(files, workers=2, ready=False) as app:
-        app.wait(lambda: len(app.log.matching("^loading$")) == 2, 10, "both workers load")
+    with Instance(files, workers=2, ready=False, fastreload=[f"strategy = {strategy}"]) as app:
+        app.wait(lambda: len(app.log.matching("^loading$")) == loading, 10, "it is loaded")
         os.kill(app.master_pid, signal.SIGINT)
         app.wait(lambda: app.process.poll() is not None, 5, "the master is gone")
 

@@ -803,7 +803,7 @@ def test_daemonize2() -> None:
                        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=20, check=True)
         wait_until(lambda: app.served() == app.on_disk(), 15, "it serves", log.tail)
         master = int(pidfile.read_text())
-        wait_until(lambda: log.count(LOADED) >= 2, 10, "both have loaded", log.tail)
+        wait_until(lambda: log.count(LOADED) >= 1, 10, "it is loaded", log.tail)
         for number in (1, 2, 3):
             save_version(app, number)
             wait_until(lambda: app.served() == app.on_disk(), 15, "it is served", log.tail)
@@ -823,7 +823,7 @@ def test_a_vassal_of_an_emperor_is_swapped() -> None:
     from test_emperor import Vassal
 
     with Vassal() as vassal:
-        vassal.wait(lambda: vassal.log.count(LOADED) >= 2, 15, "both have loaded")
+        vassal.wait(lambda: vassal.log.count(LOADED) >= 1, 15, "it is loaded")
         vassal.wait_quiet()
         for number in (1, 2, 3):
             before = vassal.reload_count()

@@ -158,13 +158,13 @@ def test_two_hundred_saves_in_a_row_are_all_served_and_nothing_grows(ini, action
         generations = app.generations()
         run(180)
         app.wait_quiet()
+        app.wait(lambda: len(app.worker_pids()) == 2, 10, "two workers are left")
         # A save may come while the last worker of the reload before is still loading, and join it.
         assert app.generations() - generations >= 180 * 0.8
-        assert app.fd_count() <= descriptors
+        app.wait(lambda: app.fd_count() <= descriptors, 10, "what was opened for the last reload is closed")
         assert app.memory_kb() <= memory + 1024, f"from {memory} kB to {app.memory_kb()} kB"
         assert environment_len(master) <= environment + 16
         assert not [pid for pid in children_of(master) if process_state(pid) == "Z"]
-        app.wait(lambda: len(app.worker_pids()) == 2, 10, "two workers are left")
         assert not app.log.count(RESPAWN_GUARD)
         assert all(float(DONE.search(line).group(1)) < 10_000 for line in app.log.matching(DONE))
 
