@@ -22,6 +22,8 @@ struct fr_board_slot {
 			    late */
 
 	/* Written by the worker. */
+	uint32_t is_there;  /* a candidate that was loaded for: uWSGI's own entry for it is written,
+			       and from now on the master's */
 	uint32_t is_loaded; /* it has loaded what there is to load, and is about to accept */
 	uint32_t apps;      /* how many applications it has loaded */
 	uint32_t load_ms;   /* how much of a processor's time that took */

@@ -329,15 +329,23 @@ static bool has_failed(int64_t now_ms)
 	return false;
 }
 
-static bool are_all_loaded(void)
+/* What a nursery has loaded is there for all as soon as it is for one: the others have been forked
+ * beside that, and follow within a moment. */
+static bool are_enough_loaded(void)
 {
+	bool is_by_nursery = candidates.output_wid > 0;
 	int loaded = 0;
 
 	for (int wid = 1; wid <= uwsgi.numproc; wid++) {
-		if (fr_roster.slots[wid].state == FR_ROSTER_LOADING)
-			loaded += fr_board_get(&fr_board_slot(wid)->is_loaded) != 0;
+		const struct fr_board_slot *slot = fr_board_slot(wid);
+
+		if (fr_roster.slots[wid].state != FR_ROSTER_LOADING)
+			continue;
+		if (is_by_nursery && !fr_board_get(&slot->is_there))
+			return false;
+		loaded += fr_board_get(&slot->is_loaded) != 0;
 	}
-	return loaded == fr_roster.wanted;
+	return loaded >= (is_by_nursery ? 1 : fr_roster.wanted);
 }
 
 enum fr_candidates_state fr_candidates_step(int64_t now_ms, int died_wid, int status)
@@ -357,7 +365,7 @@ enum fr_candidates_state fr_candidates_step(int64_t now_ms, int died_wid, int st
 		doom_candidates(candidates.failed_wid);
 		return FR_CANDIDATES_FAILED;
 	}
-	if (!are_all_loaded())
+	if (!are_enough_loaded())
 		return FR_CANDIDATES_LOADING;
 	/* A save between the moments at which two of them read the file has been noted by the next
 	 * turn, and held this load. */

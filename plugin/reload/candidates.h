@@ -17,7 +17,7 @@ struct fr_uses_hooks;
 enum fr_candidates_state {
 	FR_CANDIDATES_NONE,
 	FR_CANDIDATES_LOADING, /* or they wait for slots to become free */
-	FR_CANDIDATES_READY,   /* all have loaded */
+	FR_CANDIDATES_READY,   /* the application is loaded in all of them */
 	FR_CANDIDATES_FAILED,  /* once: they have ended; see fr_candidates_failure */
 };
 

@@ -24,8 +24,9 @@ extern struct uwsgi_server uwsgi;
 #define FR_FROZEN_LEAVES  'l' /* the copy: it was told that it is not needed */
 
 static struct {
-	struct fr_pages *pages;
-	size_t uses_len; /* how many files had been read at the freeze */
+	struct fr_pages *pages;        /* that a load writes to */
+	struct fr_pages *worker_pages; /* that a worker writes to when it begins to answer */
+	size_t uses_len;               /* how many files had been read at the freeze */
 	struct sigaction on_child;
 	pid_t keeper;
 	int link; /* between a copy and its keeper; -1: there is none */
@@ -88,6 +89,11 @@ static void close_fds(const int *fds, int len)
 {
 	for (int i = 0; i < len; i++)
 		close(fds[i]);
+}
+
+struct fr_pages *fr_frozen_worker_pages(void)
+{
+	return frozen.worker_pages;
 }
 
 bool fr_frozen_owns(int fd)
@@ -386,6 +392,7 @@ static void stay(struct fr_load *load, bool in_python, const char *name)
 	let_go();
 	fr_pages_free(frozen.pages); /* that of the keeper that this one is a copy's copy of */
 	frozen.pages = fr_pages_new();
+	frozen.worker_pages = fr_pages_new();
 	frozen.uses_len = fr_uses_len(load->uses);
 	frozen.keeper = getpid();
 	for (;;) {

@@ -14,6 +14,7 @@
 
 #include "reload/loader.h"
 
+struct fr_pages;
 struct fr_uses;
 
 /* A load: of the loader, and of all copies of it. */
@@ -36,6 +37,10 @@ bool fr_frozen_tell(const struct fr_load *load, int fd, enum fr_report_kind kind
  * told of it.
  */
 bool fr_frozen_split(struct fr_load *load, bool in_python, enum fr_report_kind kind);
+
+/* For the workers that a copy brings forth: the pages that the first requests need; NULL: not known
+ * of a process that began at the beginning. Valid for ever. */
+struct fr_pages *fr_frozen_worker_pages(void);
 
 /* Is it a descriptor of a copy's, for its keeper? */
 bool fr_frozen_owns(int fd);

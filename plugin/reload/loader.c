@@ -190,9 +190,11 @@ __attribute__((noreturn)) static void become_worker(int wid, uint32_t ticket,
 	row->pid = getpid();
 	row->cheaped = 1; /* if it dies now, nobody respawns it */
 	uwsgi.workers[wid] = *row;
+	fr_board_set(&fr_board_slot(wid)->is_there, 1);
 	close(load.talk);
 	fr_rows_restore(wid, 0);
 	fr_loop_adopt_orphans();
+	fr_loop_use_pages(fr_frozen_worker_pages());
 	uwsgi.lazy_apps = 0; /* what there is to load has been loaded */
 	uwsgi_run();
 	_exit(1);

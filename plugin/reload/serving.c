@@ -88,8 +88,9 @@ bool fr_serving_restart_loading(void)
 	for (int wid = 1; wid <= uwsgi.numproc; wid++) {
 		struct uwsgi_worker *worker = &uwsgi.workers[wid];
 
+		/* One that has been told to go has nothing to load any more. */
 		if (fr_roster.slots[wid].state != FR_ROSTER_SERVING || worker->accepting ||
-		    worker->pid <= 0)
+		    worker->pid <= 0 || fr_board_get(&fr_board_slot(wid)->may_go))
 			continue;
 		worker->manage_next_request = 0; /* uWSGI's log then says what it is */
 		uwsgi_curse(wid, SIGKILL);

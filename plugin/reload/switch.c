@@ -21,7 +21,8 @@ static void take_over(int wid)
 {
 	uwsgi.workers[wid].cheaped = 0;
 	fr_roster.slots[wid].state = FR_ROSTER_SERVING;
-	fr_roster.apps = fr_board_get(&fr_board_slot(wid)->apps);
+	if (fr_board_get(&fr_board_slot(wid)->is_loaded))
+		fr_roster.apps = fr_board_get(&fr_board_slot(wid)->apps);
 }
 
 void fr_switch_begin(int64_t now_ms)

@@ -9,7 +9,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* All candidates have loaded: they are to take over. */
+/* The candidates have loaded: they are to take over. One that is not quite there begins when it
+ * is. */
 void fr_switch_begin(int64_t now_ms);
 
 /* Once in every turn while it is under way. Returns whether the new generation has just begun. */

@@ -708,6 +708,24 @@ def test_the_first_loader_goes_when_the_master_is_killed() -> None:
         app.wait(lambda: not any(process_state(pid) not in ("Z", "X", "") for pid in family), 10, "nobody is left")
 
 
+SLOW_TO_COME = "import time\nimport uwsgi\nuwsgi.post_fork_hook = lambda: time.sleep(1.5 * (uwsgi.worker_id() % 3 != 1))\n"
+
+
+def test_the_first_worker_that_is_ready_serves_and_a_broken_save_does_not_end_those_that_follow() -> None:
+    with Instance({**FILES, "first.py": SLOW_TO_COME + value("f0")}, workers=3) as app:
+        app.wait(lambda: len(ask_all(app, "ENTRY", 3)) == 3, 15, "all three serve")
+        for number in range(2):
+            edit(app, "second.py", value(f"x{number}"))
+            assert took_ms(app) < 1400
+            before = app.log.count(NOT_RELOADED)
+            app.save("second.py", "broken(\n")
+            app.wait(lambda: app.log.count(NOT_RELOADED) > before, 10, "it is said that it is broken")
+            found = {}
+            app.wait(lambda: found.update(ask_all(app, "second.VALUE", 3)) or len(found) == 3, 15, "all three serve", lambda: f"{found}\n{app.log.tail()}")
+            assert set(found.values()) == {f"x{number}"}
+            assert len(workers_of(app)) == 3
+
+
 # How a strategy that is pinned loads the second edit of a module, and how many are frozen for it.
 STRATEGIES = {
     "swap": ("from the beginning", 0, ()),
