@@ -69,7 +69,7 @@ help: ## list what can be made
 # own header, which uWSGI writes into .uwsgi_plugins_builder, is not ours to judge: so it is made a system header.
 DOOR_FLAGS = $(CFLAGS) $(if $(DEVELOPER_FLAGS),$(DEVELOPER_FLAGS) -isystem .uwsgi_plugins_builder/)
 
-build/fastreload_plugin.so: $(PLUGIN_SRC) $(HEADERS) $(wildcard plugin/*/*.py) uwsgiplugin.py build/flags
+build/fastreload_plugin.so: $(PLUGIN_SRC) $(HEADERS) $(wildcard plugin/*/*.py plugin/*/*.js) uwsgiplugin.py build/flags
 	$(Q)cd build && PYTHON="$(PYTHON)" CC="$(CC)" CFLAGS="$(DOOR_FLAGS)" LDFLAGS="$(LDFLAGS)" \
 		$(UWSGI) --build-plugin .. >plugin.log || { cat plugin.log >&2; rm -f $(@F); exit 1; }
 	$(if $(V),@cat build/plugin.log)
@@ -238,6 +238,7 @@ build/$(1)/tests/%.o: tests/%.c build/flags build/unit/suites.inc
 endef
 $(eval $(call unit_rules,unit,))
 $(eval $(call unit_rules,asan,$(SANITIZE)))
+build/unit/plugin/browser/script.o build/asan/plugin/browser/script.o: plugin/browser/client.js
 .SECONDARY:
 
 # A line for each suite; written anew only when a suite comes or goes.

@@ -14,6 +14,7 @@
 #include <pthread.h>
 
 #include "door/act.h"
+#include "door/browser.h"
 #include "door/control.h"
 #include "door/cycle.h"
 #include "door/door.h"
@@ -94,6 +95,7 @@ static int init(void)
 		fr_listen_open();
 		fr_tell_open();
 		fr_control_open();
+		fr_browser_listen();
 	}
 	if (fr_door.watcher && uwsgi.is_a_reload)
 		uwsgi.need_app = 0; /* see cycle.c, watch_need_app */
@@ -108,6 +110,7 @@ static void post_init(void)
 {
 	if (!fr_door.watcher)
 		return;
+	fr_browser_check_sockets();
 	fr_start_generations();
 	fr_publish_register_metrics();
 }
@@ -158,6 +161,7 @@ static void leave_descriptors_to_master(void)
 	fr_listen_close_in_child();
 	fr_control_close_in_child();
 	fr_tell_close_in_child();
+	fr_browser_close_in_child();
 	close_watcher();
 }
 
@@ -181,6 +185,8 @@ static void postinit_apps(void)
 	error = fr_reload_open();
 	if (!error && fr_settings.has_broken_page)
 		error = fr_broken_open();
+	if (!error)
+		error = fr_browser_open();
 	if (error) {
 		uwsgi_log("[fastreload] no descriptors are left to wake the master: %s\n",
 			  strerror(-error));
@@ -207,6 +213,7 @@ static void enter_loop(void)
 		       strerror(-error));
 	fr_listen_join();
 	fr_control_join();
+	fr_browser_join();
 	fr_cycle_plan(&plan);
 	fr_tell_start(&plan);
 	if (!uwsgi.is_a_reload)
@@ -249,6 +256,7 @@ static void master_cleanup(void)
 	fr_watcher_save(fr_door.watcher, fr_door.handover.sources);
 	fr_control_leave();
 	fr_tell_leave();
+	fr_browser_leave();
 	fd = fr_handover_leave(&fr_door.handover);
 	if (fd >= 0 && fr_publish_leave(fd) == 0)
 		(void)fr_baseline_save(fr_watcher_tree(fr_door.watcher), fd);

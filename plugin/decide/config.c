@@ -102,10 +102,11 @@ int fr_config_parse_reaction(const char *value, struct fr_reaction *ret_reaction
 	enum fr_action action = find_action(value, name_len);
 
 	if (action == FR_ACTIONS)
-		return bad(error, error_size,
-			   "has no action that is known; there are auto, swap, reload, workers, "
-			   "chain, mules, spoolers, touch:FILE, signal:N, exec:COMMAND, log and "
-			   "ignore");
+		return bad(
+			error, error_size,
+			"has no action that is known; there are auto, swap, reload, workers, "
+			"chain, mules, spoolers, touch:FILE, signal:N, exec:COMMAND, browser, log "
+			"and ignore");
 	if (*argument)
 		argument++;
 	while (*argument == ' ' || *argument == '\t')

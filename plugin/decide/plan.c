@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "decide/assets.h"
 #include "decide/plan.h"
 #include "decide/reactions.h"
 
@@ -12,8 +13,9 @@ static const char *const names[FR_ACTIONS] = {
 	[FR_ACTION_RELOAD] = "reload",     [FR_ACTION_WORKERS] = "workers",
 	[FR_ACTION_CHAIN] = "chain",       [FR_ACTION_TOUCH] = "touch",
 	[FR_ACTION_SIGNAL] = "signal",     [FR_ACTION_MULES] = "mules",
-	[FR_ACTION_SPOOLERS] = "spoolers", [FR_ACTION_EXEC] = "exec",
-	[FR_ACTION_LOG] = "log",           [FR_ACTION_IGNORE] = "ignore",
+	[FR_ACTION_SPOOLERS] = "spoolers", [FR_ACTION_BROWSER] = "browser",
+	[FR_ACTION_EXEC] = "exec",         [FR_ACTION_LOG] = "log",
+	[FR_ACTION_IGNORE] = "ignore",
 };
 
 static const char *const pin_names[FR_PINS] = {
@@ -36,6 +38,9 @@ static const int ranks[FR_ACTIONS] = {
 
 static const char as_action_says[] = "as --fastreload-action says";
 static const char as_on_says[] = "as --fastreload-on says";
+static const char no_code[] = "open pages follow, no code has changed";
+
+static const struct fr_reaction browser = {.action = FR_ACTION_BROWSER};
 
 const char *fr_action_name(enum fr_action action)
 {
@@ -51,14 +56,21 @@ static bool is_own_file(const struct fr_plan_facts *facts, const char *path)
 	return false;
 }
 
-/* What is said about a file; what --fastreload-action says if no rule does. */
+/* What is said about a file; if no rule does, what open pages need of it; else what
+ * --fastreload-action says. */
 static const struct fr_reaction *react(const struct fr_plan_facts *facts, const char *path)
 {
 	const struct fr_reaction *reaction = NULL;
+	enum fr_asset asset = facts->has_browser ? fr_asset_of(path) : FR_ASSET_NONE;
 
 	if (facts->reactions)
 		reaction = fr_reactions_find(facts->reactions, facts->relative(facts->ctx, path));
-	return reaction ? reaction : &facts->wanted;
+	if (reaction)
+		return reaction;
+	return asset == FR_ASSET_NONE ||
+			       (asset == FR_ASSET_TEMPLATE && !facts->is_template_read_anew)
+		       ? &facts->wanted
+		       : &browser;
 }
 
 static bool is_same(const struct fr_reaction *a, const struct fr_reaction *b)
@@ -105,7 +117,9 @@ static void add_load(struct fr_plan *plan, const struct fr_plan_facts *facts, en
 static void add_reaction(struct fr_plan *plan, const struct fr_plan_facts *facts,
 			 const struct fr_reaction *reaction)
 {
-	const char *reason = reaction == &facts->wanted ? as_action_says : as_on_says;
+	const char *reason = reaction == &facts->wanted ? as_action_says
+			     : reaction == &browser     ? no_code
+							: as_on_says;
 
 	if (plan->action == FR_ACTION_LOG)
 		plan->reason = reason;
@@ -118,6 +132,7 @@ static void add_reaction(struct fr_plan *plan, const struct fr_plan_facts *facts
 	case FR_ACTION_SIGNAL:
 	case FR_ACTION_MULES:
 	case FR_ACTION_SPOOLERS:
+	case FR_ACTION_BROWSER:
 		add_step(plan->besides, &plan->besides_len, reaction);
 		break;
 	case FR_ACTION_LOG:

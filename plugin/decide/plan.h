@@ -23,6 +23,7 @@ enum fr_action {
 	FR_ACTION_SIGNAL,   /* a uWSGI signal, for which the application has a handler */
 	FR_ACTION_MULES,    /* all mules are started again */
 	FR_ACTION_SPOOLERS, /* all spoolers are started again */
+	FR_ACTION_BROWSER,  /* open pages follow */
 	FR_ACTION_EXEC,     /* a command, and only if it succeeds, what a change does otherwise */
 	FR_ACTION_LOG,      /* a line in the log, and that is all */
 	FR_ACTION_IGNORE,   /* the file does not count; never the outcome of a plan */
@@ -53,14 +54,16 @@ struct fr_plan_facts {
 	const char *(*relative)(void *ctx, const char *path); /* to the watched folder */
 	void *ctx;
 	bool has_lazy_apps;           /* each worker loads the application itself */
+	bool has_browser;             /* open pages follow what is loaded by them */
+	bool is_template_read_anew;   /* by each page: there is no need for new workers */
 	bool is_workers_safe;         /* with lazy apps: nothing is registered again by each load */
 	const char *no_swap;          /* why FR_ACTION_SWAP is not safe here; NULL: it is */
 	const char *const *own_files; /* absolute paths of the instance's own configuration */
 	size_t own_files_len;
 };
 
-/* One for each rule, and one for --fastreload-action. */
-#define FR_PLAN_MAX_STEPS 65
+/* One for each rule, one for --fastreload-action, and one for open pages. */
+#define FR_PLAN_MAX_STEPS 66
 
 /*
  * What is done, in this order: all commands, one after the other, and nothing else if one of them
@@ -70,7 +73,7 @@ struct fr_plan_facts {
 struct fr_plan {
 	struct fr_reaction commands[FR_PLAN_MAX_STEPS];
 	size_t commands_len;
-	struct fr_reaction besides[FR_PLAN_MAX_STEPS]; /* TOUCH to SPOOLERS */
+	struct fr_reaction besides[FR_PLAN_MAX_STEPS]; /* TOUCH to BROWSER */
 	size_t besides_len;
 	enum fr_action action; /* SWAP to CHAIN; FR_ACTION_LOG: there is no new code to load */
 	const char *reason;    /* of the action; static, or the facts' no_swap */

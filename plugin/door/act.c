@@ -5,6 +5,7 @@
 
 #include "decide/reactions.h"
 #include "door/act.h"
+#include "door/browser.h"
 #include "door/door.h"
 #include "door/say.h"
 #include "door/settings.h"
@@ -119,6 +120,10 @@ static void do_besides(void)
 		const struct fr_reaction *step = &act.plan.besides[i];
 		int error;
 
+		if (step->action == FR_ACTION_BROWSER) {
+			fr_browser_changes(act.changes);
+			continue;
+		}
 		if (step->action == FR_ACTION_SIGNAL && !is_noticed) {
 			write_notice();
 			is_noticed = true;

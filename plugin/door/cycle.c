@@ -6,6 +6,7 @@
 #include "decide/batch.h"
 #include "decide/loop_guard.h"
 #include "door/act.h"
+#include "door/browser.h"
 #include "door/control.h"
 #include "door/cycle.h"
 #include "door/door.h"
@@ -132,6 +133,7 @@ static void plan_for(const char *const *paths, size_t paths_len, struct fr_plan 
 		.wanted = {fr_settings.action, fr_settings.action_argument},
 		.reactions = fr_settings.reactions,
 		.relative = relative,
+		.has_browser = fr_settings.has_browser,
 		.has_lazy_apps = uwsgi.lazy_apps || uwsgi.lazy,
 		.is_workers_safe = fr_door.is_workers_safe,
 		.no_swap = fr_door.no_swap,
@@ -216,6 +218,7 @@ static void watch_first_load(void)
 		return;
 	cycle.is_loaded = true;
 	fr_loop_guard_end(&fr_door.handover.loop_guard, fr_door_now_ms());
+	fr_browser_first_load(fr_slots_have_app());
 	look_for_side_effects();
 }
 
@@ -296,6 +299,7 @@ static void load(void)
 		return;
 	fr_loop_guard_end(&fr_door.handover.loop_guard, fr_door_now_ms());
 	fr_log("%s failed: %s\n", fr_action_name(cycle.plan.action), strerror(-error));
+	fr_browser_broken(strerror(-error), "");
 	fr_tell_failure(strerror(-error));
 }
 
@@ -532,7 +536,7 @@ void fr_cycle_turn(void)
 {
 	struct fr_reload_times times;
 	enum fr_progress progress;
-	int64_t now, reload_wake_ms, listen_wake_ms, control_wake_ms;
+	int64_t now, reload_wake_ms, listen_wake_ms, control_wake_ms, browser_wake_ms;
 	bool was_reading = fr_door.baseline != NULL, has_more;
 	unsigned reasons = fr_wake_collect();
 
@@ -561,6 +565,8 @@ void fr_cycle_turn(void)
 	progress = fr_reload_step(now, reasons & FR_WAKE_WORKER, &times, &reload_wake_ms);
 	finish(progress, &times);
 	fr_tell_turn();
+	browser_wake_ms = fr_browser_turn(now);
+	fr_wake_follow_other(FR_WAKE_HUB, fr_browser_pid());
 	fr_wake_at(earlier(next_wake(now, has_more, reload_wake_ms),
-			   earlier(listen_wake_ms, control_wake_ms)));
+			   earlier(earlier(listen_wake_ms, control_wake_ms), browser_wake_ms)));
 }

@@ -5,6 +5,7 @@
 
 #include "decide/batch.h"
 #include "decide/plan.h"
+#include "door/browser.h"
 #include "door/door.h"
 #include "door/say.h"
 #include "door/settings.h"
@@ -137,7 +138,7 @@ void fr_say_loop(const struct fr_changes *changes)
 	       text, changes->len > 1 ? " (and others)" : "");
 }
 
-static bool is_own_file(void *ctx, const char *file, size_t file_len)
+bool fr_say_is_own_file(void *ctx, const char *file, size_t file_len)
 {
 	char path[PATH_MAX];
 
@@ -156,7 +157,8 @@ static char *name_culprit(const char *output, char *text, size_t text_size)
 	struct fr_traceback traceback;
 
 	text[0] = '\0';
-	if (!fr_traceback_find(output, is_own_file, NULL, &traceback) || !traceback.error_len)
+	if (!fr_traceback_find(output, fr_say_is_own_file, NULL, &traceback) ||
+	    !traceback.error_len)
 		return text;
 	snprintf(file, sizeof(file), "%.*s", (int)traceback.file_len, traceback.file);
 	snprintf(error, sizeof(error), "%.*s", (int)traceback.error_len, traceback.error);
@@ -175,6 +177,7 @@ static void show_page(const char *headline, const char *output)
 {
 	static char html[FR_BROKEN_MAX_BYTES];
 
+	fr_browser_broken(headline, output);
 	fr_broken_show(html, fr_page_write(headline, output, html, sizeof(html)));
 }
 
@@ -215,8 +218,10 @@ void fr_say_command(const struct fr_reaction *command, const struct fr_command_r
 	say_output(result->output);
 	if (!result->is_lost && !result->is_timeout && result->status == 0) {
 		fr_log("exec:%s succeeded in %lld ms\n", name, (long long)took_ms);
-		if (has_page)
+		if (has_page) {
 			fr_broken_hide();
+			fr_browser_restored();
+		}
 		has_page = false;
 		return;
 	}

@@ -51,6 +51,9 @@ void fr_say_stale_lock(const char *file);
 /* These files are the application's own doing, and are held back. */
 void fr_say_loop(const struct fr_changes *changes);
 
+/* Is it in a watched folder? For fr_traceback_find. */
+bool fr_say_is_own_file(void *ctx, const char *file, size_t file_len);
+
 /* What has become of a reload. */
 void fr_say_outcome(const struct fr_reload_times *times);
 void fr_say_failure(void);

@@ -5,6 +5,8 @@
  */
 #include <uwsgi.h>
 
+#include "browser/origin.h"
+#include "decide/assets.h"
 #include "decide/config.h"
 #include "decide/reactions.h"
 #include "decide/rules.h"
@@ -24,6 +26,7 @@ extern struct uwsgi_server uwsgi;
 #define FR_DEFAULT_MEMORY_MIB "256"
 #define FR_DEFAULT_MERCY_S    "5"
 #define FR_DEFAULT_TIMEOUT_S  "60"
+#define FR_DEFAULT_BROWSER    "/__fastreload__"
 #define FR_IGNORE_COMPLAINTS  20
 
 struct fr_settings fr_settings;
@@ -71,7 +74,8 @@ struct uwsgi_option fr_settings_options[] = {
 	{"fastreload-on", required_argument, 0,
 	 "what a change of the files that match a gitignore-style pattern does: \"PATTERN "
 	 "ACTION\", "
-	 "with an action as above, or mules, spoolers, signal:N, exec:COMMAND, log or ignore "
+	 "with an action as above, or mules, spoolers, signal:N, exec:COMMAND, browser, log or "
+	 "ignore "
 	 "(repeatable, the last match decides)",
 	 opt_pattern, (void *)FR_SETTINGS_ON, 0},
 	{"fastreload-settle", required_argument, 0,
@@ -98,6 +102,20 @@ struct uwsgi_option fr_settings_options[] = {
 	 "what browsers get while the new code does not load: old (default), the last good code's "
 	 "pages, or page, one that shows the traceback",
 	 uwsgi_opt_set_str, &fr_settings.broken_text, 0},
+	{"fastreload-browser", optional_argument, 0,
+	 "open pages follow the code: a script in them loads them again, exchanges style sheets, "
+	 "and shows what does not load (=force: also where other hosts can reach the instance)",
+	 uwsgi_opt_set_str, &fr_settings.browser_text, 0},
+	{"fastreload-browser-path", required_argument, 0,
+	 "the path below which pages reach the plugin (default " FR_DEFAULT_BROWSER ")",
+	 uwsgi_opt_set_str, &fr_settings.browser_path_text, 0},
+	{"fastreload-browser-host", required_argument, 0,
+	 "a name of this instance beside localhost and addresses, by which pages may reach the "
+	 "plugin (repeatable)",
+	 uwsgi_opt_add_string_list, &fr_settings.browser_hosts, 0},
+	{"fastreload-livereload", required_argument, 0,
+	 "listen on HOST:PORT (usually 127.0.0.1:35729) for what speaks LiveReload",
+	 uwsgi_opt_set_str, &fr_settings.livereload_text, 0},
 	{"fastreload-backend", required_argument, 0,
 	 "how folders are watched: auto (default), by what they are on, inotify, fanotify, poll, "
 	 "push or watchman; of one folder: fastreload-dir = FOLDER,backend=NAME",
@@ -167,6 +185,10 @@ static const char *find_obstacle(enum fr_action action)
 		return uwsgi.mules_cnt > 0 ? NULL : "needs mules, and there are none";
 	case FR_ACTION_SPOOLERS:
 		return uwsgi.spoolers ? NULL : "needs spoolers, and there are none";
+	case FR_ACTION_BROWSER:
+		return fr_settings.has_browser ? NULL
+					       : "is for open pages, and they do not follow; add "
+						 "\"fastreload-browser = true\"";
 	default:
 		return NULL;
 	}
@@ -235,6 +257,11 @@ static void read_rules(void)
 
 	if (fr_rules_new(&fr_settings.rules) < 0 || fr_reactions_new(&fr_settings.reactions) < 0)
 		fr_door_out_of_memory();
+	for (size_t i = 0; fr_settings.has_browser && fr_asset_pattern(i); i++) {
+		if (fr_rules_add_from(fr_settings.rules, FR_RULE_INCLUDE, fr_asset_pattern(i),
+				      "--fastreload-browser", &reason) < 0)
+			fr_door_out_of_memory();
+	}
 	uwsgi_foreach(usl, fr_settings.patterns)
 	{
 		enum fr_rule_kind kind = (enum fr_rule_kind)usl->custom;
@@ -390,6 +417,50 @@ static void read_broken(void)
 		fr_settings_refuse("fastreload-broken", text, "is unknown; there are old and page");
 }
 
+/* Without what would have to be escaped in a page, or be decoded in a request. */
+static bool is_url_path(const char *path)
+{
+	size_t len = strlen(path);
+
+	return len > 1 && len <= 128 && path[0] == '/' && path[len - 1] != '/' &&
+	       !strstr(path, "//") && !strstr(path, "/.") &&
+	       strspn(path, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+			    "/_-.~") == len;
+}
+
+static void read_browser(void)
+{
+	static const char *const words[] = {"", "true", "1", "on", "force", NULL};
+	static const char *const off[] = {"false", "0", "off", NULL};
+	const char *text = fr_settings.browser_text, *reason;
+	struct uwsgi_string_list *usl;
+
+	fr_settings.browser_path =
+		fr_settings.browser_path_text ? fr_settings.browser_path_text : FR_DEFAULT_BROWSER;
+	for (size_t i = 0; text && words[i]; i++)
+		fr_settings.has_browser |= strcmp(text, words[i]) == 0;
+	for (size_t i = 0; text && !fr_settings.has_browser && off[i]; i++)
+		text = strcmp(text, off[i]) == 0 ? NULL : text;
+	if (text && !fr_settings.has_browser)
+		fr_settings_refuse("fastreload-browser", text,
+				   "is unknown; write true, or force where other hosts may see it");
+	fr_settings.is_browser_forced = fr_settings.has_browser && strcmp(text, "force") == 0;
+	if (!is_url_path(fr_settings.browser_path))
+		fr_settings_refuse(
+			"fastreload-browser-path", fr_settings.browser_path,
+			"is no path for URLs; write letters, digits, \"-\", \"_\" and "
+			"\"/\", with a \"/\" first and none at the end, as in " FR_DEFAULT_BROWSER);
+	uwsgi_foreach(usl, fr_settings.browser_hosts)
+	{
+		if (!fr_origin_is_name(usl->value, &reason))
+			fr_settings_refuse("fastreload-browser-host", usl->value, reason);
+	}
+	if (!fr_settings.browser_text && (fr_settings.browser_path_text ||
+					  fr_settings.browser_hosts || fr_settings.livereload_text))
+		fr_settings_refuse("fastreload-browser", "",
+				   "is missing; without it open pages do not follow the code");
+}
+
 static void read_seconds(const char *option, const char *text, const char *by_default,
 			 int64_t *ret_ms)
 {
@@ -471,7 +542,9 @@ static bool has_any_option(void)
 	       fr_settings.strategy_text || fr_settings.memory_text || fr_settings.backend_text ||
 	       fr_settings.config || fr_settings.dry_run || fr_settings.listen ||
 	       fr_settings.maps || fr_settings.token_text || fr_settings.control_text ||
-	       fr_settings.events_text || fr_settings.has_rpc;
+	       fr_settings.events_text || fr_settings.has_rpc || fr_settings.browser_text ||
+	       fr_settings.browser_path_text || fr_settings.browser_hosts ||
+	       fr_settings.livereload_text;
 }
 
 /* It is one of the instance's own files, and counts where it lies in a watched folder. */
@@ -512,6 +585,7 @@ bool fr_settings_read(void)
 					   "is missing; name the folder to watch, as in \".\"");
 		return false;
 	}
+	read_browser();
 	read_rules();
 	read_backends(); /* takes what is not the path off the folders */
 	count_config();

@@ -33,7 +33,8 @@ struct fr_settings {
 	char *token_text;
 	char *action_text, *settle_text, *mercy_text, *timeout_text, *snapshots_text, *broken_text,
 		*strategy_text, *memory_text, *backend_text, *config, *dry_run, *control_text,
-		*events_text;
+		*events_text, *browser_text, *browser_path_text, *livereload_text;
+	struct uwsgi_string_list *browser_hosts;
 	int is_verbose, has_no_gitignore, has_rpc;
 	int dry_run_fd;
 
@@ -46,9 +47,12 @@ struct fr_settings {
 	int64_t settle_ms, mercy_ms, timeout_ms;
 	enum fr_pin pin; /* what the action does not say of how it is done */
 	int snapshots;
-	int64_t memory_kib;     /* of all snapshots together */
-	bool has_broken_page;   /* browsers are shown the traceback while the code is broken */
-	const char **own_files; /* absolute paths of the instance's own configuration */
+	int64_t memory_kib;       /* of all snapshots together */
+	bool has_broken_page;     /* browsers are shown the traceback while the code is broken */
+	bool has_browser;         /* open pages follow the code */
+	bool is_browser_forced;   /* also where other hosts can see them */
+	const char *browser_path; /* of their URLs, without a "/" at its end */
+	const char **own_files;   /* absolute paths of the instance's own configuration */
 	size_t own_files_len;
 };
 

@@ -6,6 +6,7 @@
 #include "decide/batch.h"
 #include "decide/plan.h"
 #include "decide/rules.h"
+#include "door/browser.h"
 #include "door/cycle.h"
 #include "door/door.h"
 #include "door/publish.h"
@@ -311,6 +312,7 @@ void fr_tell_outcome(const struct fr_reload_times *times, bool has_app)
 		fr_tally_reload(tally(), outcome.total_ms);
 	note_outcome(!has_app, outcome.error);
 	write_outcome(&outcome);
+	fr_browser_outcome(times->is_swap, has_app);
 }
 
 void fr_tell_failure(const char *why)

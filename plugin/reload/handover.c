@@ -7,7 +7,7 @@
 
 #include "reload/handover.h"
 
-#define FR_HANDOVER_MAGIC 0x66723035u
+#define FR_HANDOVER_MAGIC 0x66723036u
 #define FR_HANDOVER_ENV   "FASTRELOAD_HANDOVER"
 
 int fr_handover_leave(struct fr_handover *handover)

@@ -16,9 +16,11 @@
 #include "watch/watcher.h"
 
 struct fr_handover {
-	uint32_t magic;     /* set by fr_handover_new */
-	int32_t control_fd; /* the socket of --fastreload-control; 0: there is none */
-	bool is_paused;     /* somebody has asked for that */
+	uint32_t magic;        /* set by fr_handover_new */
+	int32_t control_fd;    /* the socket of --fastreload-control; 0: there is none */
+	int32_t livereload_fd; /* that of --fastreload-livereload, in the same way */
+	int64_t generation;    /* of the code, for open pages; 0: there are none */
+	bool is_paused;        /* somebody has asked for that */
 	struct fr_tally tally;
 	struct fr_reload_times times;
 	char no_swap[100]; /* why the next image is to do without generations; "": it may have them

@@ -11,6 +11,7 @@
 #include "reload/loop.h"
 #include "reload/output.h"
 #include "reload/pages.h"
+#include "reload/visitors.h"
 #include "reload/wake.h"
 
 extern struct uwsgi_server uwsgi;
@@ -208,11 +209,23 @@ static uint32_t cpu_ms(void)
 	return (uint32_t)(used.tv_sec * 1000 + used.tv_nsec / 1000000);
 }
 
+/* Once: each goes before what it finds, and one of them twice would find itself. */
+static void put_hooks_in_place(void)
+{
+	static bool is_done;
+
+	if (is_done)
+		return;
+	is_done = true;
+	fr_broken_take_over();
+	fr_visitors_take_over();
+}
+
 void fr_loop_take_over(void)
 {
 	is_loading = false;
 	fr_output_restore();
-	fr_broken_take_over();
+	put_hooks_in_place();
 	slot = fr_board_slot(uwsgi.mywid);
 	fr_board_set(&slot->apps, (uint32_t)uwsgi_apps_cnt);
 	fr_board_set(&slot->load_ms, cpu_ms());

@@ -8,6 +8,7 @@
 #include "reload/output.h"
 #include "reload/returning.h"
 #include "reload/roster.h"
+#include "reload/visitors.h"
 
 extern struct uwsgi_server uwsgi;
 
@@ -70,6 +71,7 @@ static void join_others(int wid)
 	uwsgi.workers[wid].cheaped = 0;
 	fr_roster.slots[wid].state = FR_ROSTER_SERVING;
 	fr_output_show(wid);
+	fr_visitors_join(wid);
 	fr_board_go(wid);
 }
 
@@ -90,6 +92,7 @@ static void replace_lost(int64_t now_ms)
 	returning.lost--;
 	fr_roster.slots[wid] = (struct fr_roster_slot){.state = FR_ROSTER_SERVING};
 	uwsgi.workers[wid].cheaped = 0;
+	fr_visitors_join(wid);
 	if (uwsgi_respawn_worker(wid)) {
 		uwsgi_run();
 		_exit(1);

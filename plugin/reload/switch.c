@@ -10,6 +10,7 @@
 #include "reload/returning.h"
 #include "reload/roster.h"
 #include "reload/switch.h"
+#include "reload/visitors.h"
 
 extern struct uwsgi_server uwsgi;
 
@@ -50,9 +51,12 @@ bool fr_switch_step(void)
 {
 	if (!fr_retire_have_let_go())
 		return false;
+	fr_visitors_next_generation();
 	for (int wid = 1; wid <= uwsgi.numproc; wid++) {
-		if (fr_roster.slots[wid].state == FR_ROSTER_SERVING)
-			fr_board_go(wid);
+		if (fr_roster.slots[wid].state != FR_ROSTER_SERVING)
+			continue;
+		fr_visitors_join(wid);
+		fr_board_go(wid);
 	}
 	is_under_way = false;
 	fr_returning_note(false);

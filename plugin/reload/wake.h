@@ -50,6 +50,7 @@ enum fr_wake_other {
 	FR_WAKE_LOADER,
 	FR_WAKE_AUDIT,
 	FR_WAKE_COMMAND,
+	FR_WAKE_HUB,
 	FR_WAKE_OTHERS
 };
 void fr_wake_follow_other(enum fr_wake_other other, int pid);

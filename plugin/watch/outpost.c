@@ -25,6 +25,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "child.h"
 #include "decide/judge.h"
 #include "decide/rules.h"
 #include "watch/bytecode.h"
@@ -868,63 +869,6 @@ __attribute__((noreturn)) static void audit(void)
 	_exit(0);
 }
 
-/* What is the master's, and the terminal's, is nothing to us; signals to the whole group are the
- * master's to answer. */
-static void leave_the_master_behind(void)
-{
-	static const int ignored[] = {SIGHUP,  SIGINT,  SIGQUIT, SIGPIPE, SIGUSR1,
-				      SIGUSR2, SIGTSTP, SIGALRM, SIGWINCH};
-	struct sigaction action = {.sa_handler = SIG_DFL};
-	sigset_t none;
-
-	(void)prctl(PR_SET_NAME, post.with.is_audit ? "fastreload-look" : "fastreload-poll");
-	(void)prctl(PR_SET_PDEATHSIG, SIGKILL); /* if it has ended already, so has the socket */
-	for (int number = 1; number < NSIG; number++)
-		(void)sigaction(number, &action, NULL);
-	action.sa_handler = SIG_IGN;
-	for (size_t i = 0; i < sizeof(ignored) / sizeof(*ignored); i++)
-		(void)sigaction(ignored[i], &action, NULL);
-	sigemptyset(&none);
-	(void)sigprocmask(SIG_SETMASK, &none, NULL);
-	(void)chdir("/");
-}
-
-/* Before kernel 5.9: one by one. */
-static void close_from(int first)
-{
-	DIR *dir;
-	struct dirent *entry;
-
-	if (close_range((unsigned)first, ~0U, 0) == 0)
-		return;
-	dir = opendir("/proc/self/fd");
-	while (dir && (entry = readdir(dir))) {
-		int fd = atoi(entry->d_name);
-
-		if (fd >= first && fd != dirfd(dir))
-			close(fd);
-	}
-	if (dir)
-		closedir(dir);
-}
-
-/* Keeps our end of the socket, and nothing else: no listening socket, no terminal, no log. */
-static void close_the_rest(void)
-{
-	int null = open("/dev/null", O_RDWR);
-
-	for (int fd = 0; fd < 3; fd++) {
-		if (null < 0)
-			close(fd);
-		else
-			(void)dup2(null, fd);
-	}
-	if (post.with.fd != 3)
-		(void)dup2(post.with.fd, 3);
-	post.with.fd = 3;
-	close_from(4);
-}
-
 /* The tree is a copy of the master's, with what the master's own listing and its sources had noted
  * there. Files that were written lately will be written again. */
 static void take_over_tree(void)
@@ -990,8 +934,8 @@ __attribute__((noreturn)) static void run(const struct fr_outpost *outpost)
 	};
 	post.recent = post.edited;
 	post.recent.gap_ms = FR_OUTPOST_HOT_GAP;
-	leave_the_master_behind();
-	close_the_rest();
+	fr_child_begin(outpost->is_audit ? "fastreload-look" : "fastreload-poll");
+	fr_child_keep(&post.with.fd, 1);
 	if (outpost->is_audit)
 		(void)sched_setscheduler(0, SCHED_IDLE, &lowest);
 	if (fr_scan_new(post.with.tree, post.with.rules, &scan_hooks, NULL, &post.scan) < 0)
@@ -1022,28 +966,22 @@ void fr_outpost_unmap(struct fr_pulse *pulse)
 		munmap(pulse, sizeof(*pulse));
 }
 
-/* With all signals blocked: none of the master's handlers may run in the child. */
 pid_t fr_outpost_start(const struct fr_outpost *outpost, int *ret_fd)
 {
 	struct fr_outpost child = *outpost;
-	sigset_t all, before;
-	int fds[2], error;
+	int fds[2];
 	pid_t pid;
 
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds) < 0)
 		return -errno;
 	child.fd = fds[1];
-	sigfillset(&all);
-	(void)sigprocmask(SIG_SETMASK, &all, &before);
-	pid = fork();
-	error = -errno;
+	pid = fr_child_fork();
 	if (pid == 0)
 		run(&child);
-	(void)sigprocmask(SIG_SETMASK, &before, NULL);
 	close(fds[1]);
 	if (pid < 0) {
 		close(fds[0]);
-		return error;
+		return pid;
 	}
 	*ret_fd = fds[0];
 	return pid;

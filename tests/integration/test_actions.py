@@ -422,7 +422,7 @@ REFUSALS = {
     "no action": ("*.html", r"pattern and an action"),
     "nothing": ("", r"pattern and an action"),
     "an unknown action": ("*.html restart", r"auto.*signal:N.*ignore"),
-    "browser, which there is not yet": ("*.html browser", r"auto.*signal:N.*ignore"),
+    "browser without pages": ("*.html browser", r"add \"fastreload-browser = true\""),
     "a signal without a number": ("*.html signal:", r"0 to 255"),
     "a signal beyond all": ("*.html signal:256", r"0 to 255"),
     "a signal by name": ("*.html signal:HUP", r"0 to 255"),

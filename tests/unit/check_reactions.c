@@ -91,7 +91,7 @@ START_TEST(test_bad_rule_is_refused_with_a_sentence_and_changes_nothing)
 		"!*.py log",
 		"[a log",
 		"\\ log",
-		"*.py browser",
+		"*.py browser now",
 		"*.py :",
 		"*.py \\",
 	};

@@ -1,0 +1,467 @@
+/*
+ * visitors: what open pages ask, and the script in them. See visitors.h.
+ *
+ * The script is added by a transformation (core/transformations.c), of three parts. The first one
+ * reads the body as it comes. The second one is a valve: while it is not known yet whether this is
+ * a page, nothing may be sent, not even the header, and uWSGI sends that with the first bytes, or
+ * without any, unless some part "cannot stream". The third one is called at the end. All of them
+ * stand before those that the configuration adds (gzip, chunked), and see the body as the
+ * application made it. What is sent as a file does not come by here.
+ */
+#include <uwsgi.h>
+
+#include <stdbool.h>
+#include <sys/mman.h>
+
+#include "browser/head.h"
+#include "browser/inject.h"
+#include "browser/script.h"
+#include "browser/visit.h"
+#include "reload/visitors.h"
+
+extern struct uwsgi_server uwsgi;
+
+/* Headers that the configuration adds; more are not looked at. */
+#define FR_VISITORS_EXTRA 32
+
+#define FR_VISITORS_TAG_SIZE 1024
+
+/* Shared with the workers. */
+struct shared {
+	int64_t generation; /* written by the master, as are the others */
+	uint32_t is_said;   /* bits of enum complaint; by anybody */
+	int64_t of_slot[];  /* which generation the worker in it is of */
+};
+
+enum complaint { COMPLAINT_TLS = 1, COMPLAINT_POLICY = 2 };
+
+static struct fr_visitors with;
+static struct shared *shared; /* NULL: pages do not follow the code */
+static int (*applications[256])(struct wsgi_request *);
+
+int fr_visitors_open(const struct fr_visitors *visitors, int64_t generation)
+{
+	size_t size = sizeof(*shared) + ((size_t)uwsgi.numproc + 1) * sizeof(shared->of_slot[0]);
+	void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+	if (memory == MAP_FAILED)
+		return -errno;
+	shared = memory;
+	shared->generation = generation;
+	for (int wid = 0; wid <= uwsgi.numproc; wid++)
+		shared->of_slot[wid] = generation;
+	with = *visitors;
+	return 0;
+}
+
+int64_t fr_visitors_generation(void)
+{
+	return shared ? __atomic_load_n(&shared->generation, __ATOMIC_SEQ_CST) : 0;
+}
+
+void fr_visitors_next_generation(void)
+{
+	if (shared)
+		__atomic_add_fetch(&shared->generation, 1, __ATOMIC_SEQ_CST);
+}
+
+void fr_visitors_join(int wid)
+{
+	if (shared)
+		__atomic_store_n(&shared->of_slot[wid], shared->generation, __ATOMIC_SEQ_CST);
+}
+
+void fr_visitors_join_all(void)
+{
+	for (int wid = 1; wid <= uwsgi.numproc; wid++)
+		fr_visitors_join(wid);
+}
+
+/* Is this the first in the instance to complain of it? */
+static bool is_new(enum complaint complaint)
+{
+	return !(__atomic_fetch_or(&shared->is_said, complaint, __ATOMIC_SEQ_CST) & complaint);
+}
+
+/* ---- the request ---- */
+
+static const char *get(struct wsgi_request *request, const char *name, uint16_t *ret_len)
+{
+	*ret_len = 0;
+	return uwsgi_get_var(request, (char *)name, (uint16_t)strlen(name), ret_len);
+}
+
+static bool is(struct wsgi_request *request, const char *name, const char *word)
+{
+	uint16_t len;
+	const char *value = get(request, name, &len);
+
+	return value && len == strlen(word) && strncasecmp(value, word, len) == 0;
+}
+
+static bool is_method(const struct wsgi_request *request, const char *method)
+{
+	return request->method_len == strlen(method) &&
+	       memcmp(request->method, method, request->method_len) == 0;
+}
+
+/* ---- answers of our own ---- */
+
+static int refuse(struct wsgi_request *request, const char *status, const char *sentence)
+{
+	uint16_t len = (uint16_t)strlen(sentence);
+
+	if (uwsgi_response_prepare_headers(request, (char *)status, (uint16_t)strlen(status)) ||
+	    uwsgi_response_add_content_type(request, "text/plain", 10) ||
+	    (status[0] == '5' && uwsgi_response_add_header(request, "Retry-After", 11, "1", 1)) ||
+	    uwsgi_response_add_content_length(request, len))
+		return UWSGI_OK;
+	if (is_method(request, "HEAD"))
+		uwsgi_response_write_headers_do(request);
+	else
+		uwsgi_response_write_body_do(request, (char *)sentence, len);
+	return UWSGI_OK;
+}
+
+static int answer_script(struct wsgi_request *request)
+{
+	char etag[FR_SCRIPT_ETAG_SIZE];
+	size_t len;
+	const char *text = fr_script_text(&len);
+	bool is_known = is(request, "HTTP_IF_NONE_MATCH", fr_script_etag(etag));
+	char *status = is_known ? "304 Not Modified" : "200 OK";
+
+	if (uwsgi_response_prepare_headers(request, status, (uint16_t)strlen(status)) ||
+	    uwsgi_response_add_header(request, "ETag", 4, etag, (uint16_t)strlen(etag)) ||
+	    uwsgi_response_add_header(request, "Cache-Control", 13, "no-cache", 8) ||
+	    uwsgi_response_add_header(request, "X-Content-Type-Options", 22, "nosniff", 7))
+		return UWSGI_OK;
+	if (!is_known &&
+	    (uwsgi_response_add_content_type(request, "text/javascript; charset=utf-8", 30) ||
+	     uwsgi_response_add_content_length(request, len)))
+		return UWSGI_OK;
+	if (is_known || is_method(request, "HEAD"))
+		uwsgi_response_write_headers_do(request);
+	else
+		uwsgi_response_write_body_do(request, (char *)text, len);
+	return UWSGI_OK;
+}
+
+/* Is the connection one whose bytes go as they are? Not with TLS, nor in FastCGI's records. */
+static bool can_go(const struct wsgi_request *request)
+{
+	return request->socket->proto_write == uwsgi_proto_base_write;
+}
+
+/* The connection is the hub's from here on; to close our descriptor does not end it. */
+static int hand_over(struct wsgi_request *request, enum fr_visit_kind kind)
+{
+	struct fr_visit visit = {.kind = kind};
+	uint16_t key_len;
+	const char *key = get(request, "HTTP_SEC_WEBSOCKET_KEY", &key_len);
+
+	if (!can_go(request)) {
+		if (is_new(COMPLAINT_TLS))
+			uwsgi_log_verbose("[fastreload] open pages cannot be told of changes "
+					  "through %s: use the http router for https, or a proxy\n",
+					  request->socket->proto_name);
+		return refuse(request, "501 Not Implemented",
+			      "pages cannot listen through this protocol\n");
+	}
+	if (kind == FR_VISIT_LIVERELOAD) {
+		if (!is(request, "HTTP_UPGRADE", "websocket") ||
+		    !fr_websocket_is_key(key, key_len) ||
+		    !is(request, "HTTP_SEC_WEBSOCKET_VERSION", "13"))
+			return refuse(request, "426 Upgrade Required",
+				      "this is for WebSockets of version 13\n");
+		memcpy(visit.key, key, sizeof(visit.key));
+	}
+	visit.is_cgi =
+		request->socket->proto_prepare_headers == uwsgi_proto_base_cgi_prepare_headers;
+	if (fr_visit_send(with.way_fd, &visit, request->fd) < 0)
+		return refuse(request, "503 Service Unavailable", "try again\n");
+	close(request->fd);
+	request->fd_closed = 1;
+	return UWSGI_OK;
+}
+
+static bool may_listen(struct wsgi_request *request)
+{
+	uint16_t host_len, origin_len;
+	const char *host = get(request, "HTTP_HOST", &host_len);
+	const char *origin = get(request, "HTTP_ORIGIN", &origin_len);
+
+	return fr_origin_is_host(&with.names, host, host_len) &&
+	       fr_origin_is_same(&with.names, origin, origin_len, host, host_len) &&
+	       !is(request, "HTTP_SEC_FETCH_SITE", "cross-site") &&
+	       !is(request, "HTTP_SEC_FETCH_SITE", "same-site");
+}
+
+static const char *const urls[] = {"/client.js", "/events", "/livereload", NULL};
+
+/* What is asked for, as its place in urls; -1: nothing of ours. */
+static int find_url(const struct wsgi_request *request)
+{
+	size_t path_len = strlen(with.path);
+
+	for (int i = 0; urls[i]; i++) {
+		if (request->path_info_len == path_len + strlen(urls[i]) &&
+		    memcmp(request->path_info, with.path, path_len) == 0 &&
+		    memcmp(request->path_info + path_len, urls[i], strlen(urls[i])) == 0)
+			return i;
+	}
+	return -1;
+}
+
+static int answer(struct wsgi_request *request, int url)
+{
+	request->do_not_log = 1;
+	request->do_not_account = 1;
+	request->do_not_account_avg_rt = 1;
+	if (!is_method(request, "GET") && !(url == 0 && is_method(request, "HEAD")))
+		return refuse(request, "405 Method Not Allowed", "this is for GET\n");
+	if (!may_listen(request))
+		return refuse(request, "403 Forbidden", "this page is not from this host\n");
+	if (url == 0)
+		return answer_script(request);
+	return hand_over(request, url == 1 ? FR_VISIT_EVENTS : FR_VISIT_LIVERELOAD);
+}
+
+/* ---- the script in pages ---- */
+
+/* What the first part knows; in the memory of a uwsgi_buffer, which uWSGI frees. */
+struct page {
+	struct fr_inject inject;
+	bool is_begun;                             /* the header was looked at */
+	bool is_done;                              /* all that comes goes as it is */
+	struct uwsgi_transformation *valve, *last; /* last->ub: what is held back */
+	uint64_t held_from;                        /* its place in the body */
+	size_t tag_len;
+	char tag[FR_VISITORS_TAG_SIZE];
+};
+
+static struct page *page_of(const struct uwsgi_transformation *part)
+{
+	return (struct page *)part->ub->buf;
+}
+
+static void write_tag(struct page *page, const char *nonce)
+{
+	int64_t generation = __atomic_load_n(&shared->of_slot[uwsgi.mywid], __ATOMIC_SEQ_CST);
+
+	page->tag_len = (size_t)snprintf(page->tag, sizeof(page->tag),
+					 "<script src=\"%s/client.js\" data-generation=\"%lld\" "
+					 "data-path=\"%s\" async%s%s%s>"
+					 "</script>",
+					 with.path, (long long)generation, with.path,
+					 *nonce ? " nonce=\"" : "", nonce, *nonce ? "\"" : "");
+}
+
+/* Is it for somebody who looks at a page, not for a script that takes a piece of one? */
+static bool is_navigation(struct wsgi_request *request)
+{
+	uint16_t len;
+
+	if (is_method(request, "HEAD") || get(request, "HTTP_X_REQUESTED_WITH", &len) ||
+	    get(request, "HTTP_HX_REQUEST", &len))
+		return false;
+	return !get(request, "HTTP_SEC_FETCH_DEST", &len) ||
+	       is(request, "HTTP_SEC_FETCH_DEST", "document") ||
+	       is(request, "HTTP_SEC_FETCH_DEST", "iframe") ||
+	       is(request, "HTTP_SEC_FETCH_DEST", "frame");
+}
+
+/* Headers that the configuration adds come behind those of the application, when all are sent. */
+static size_t find_extra(const struct wsgi_request *request, const char **extra)
+{
+	struct uwsgi_string_list *lists[] = {uwsgi.additional_headers, request->additional_headers};
+	size_t len = 0;
+
+	for (size_t i = 0; i < 2; i++) {
+		for (struct uwsgi_string_list *line = lists[i]; line && len < FR_VISITORS_EXTRA;
+		     line = line->next)
+			extra[len++] = line->value;
+	}
+	return len;
+}
+
+/* May this answer get the script? */
+static bool does_head_fit(struct wsgi_request *request, struct page *page)
+{
+	const char *extra[FR_VISITORS_EXTRA];
+	struct fr_head head;
+
+	if (!request->headers || !is_navigation(request))
+		return false;
+	fr_head_look(request->status, request->headers->buf, request->headers->pos, extra,
+		     find_extra(request, extra), &head);
+	if (head.verdict == FR_HEAD_FORBIDDEN && is_new(COMPLAINT_POLICY))
+		uwsgi_log_verbose(
+			"[fastreload] %.*s and perhaps other pages do not follow the code: their "
+			"Content-Security-Policy allows no script from here, or no connection\n",
+			(int)request->path_info_len, request->path_info);
+	if (head.verdict != FR_HEAD_FITS)
+		return false;
+	/* A header that has been sent cannot be changed. */
+	if (request->headers_sent || uwsgi_buffer_ensure(request->headers, FR_HEAD_MAX_GROWTH))
+		return false;
+	write_tag(page, head.nonce);
+	return true;
+}
+
+static void rewrite_head(struct wsgi_request *request, const struct page *page)
+{
+	struct uwsgi_buffer *headers = request->headers;
+
+	headers->pos = fr_head_rewrite(headers->buf, headers->pos, page->tag_len);
+}
+
+/* Nothing more will be looked at: what was held back goes before what has come. */
+static int let_go(struct page *page, struct uwsgi_buffer *chunk)
+{
+	struct uwsgi_buffer *held = page->last->ub;
+
+	page->is_done = true;
+	page->valve->can_stream = 1;
+	if (held->pos > 0 && uwsgi_buffer_insert(chunk, 0, held->buf, held->pos))
+		return -1;
+	held->pos = 0;
+	return 0;
+}
+
+/* Passes on what comes before the place, the script if that is known, and holds the rest back. */
+static int pass_on(struct page *page, struct uwsgi_buffer *chunk)
+{
+	struct uwsgi_buffer *held = page->last->ub;
+	uint64_t from = page->held_from;
+
+	if (held->pos > 0 && uwsgi_buffer_insert(chunk, 0, held->buf, held->pos))
+		return -1;
+	held->pos = 0;
+	if (page->inject.verdict == FR_INJECT_PLACE) {
+		page->is_done = true;
+		page->valve->can_stream = 1;
+		return uwsgi_buffer_insert(chunk, (size_t)(page->inject.at - from), page->tag,
+					   page->tag_len);
+	}
+	page->held_from = page->inject.safe;
+	if (uwsgi_buffer_append(held, chunk->buf + (page->inject.safe - from),
+				chunk->pos - (size_t)(page->inject.safe - from)))
+		return -1;
+	chunk->pos = (size_t)(page->inject.safe - from);
+	page->valve->can_stream = 1;
+	return 0;
+}
+
+static int read_part(struct wsgi_request *request, struct uwsgi_transformation *part)
+{
+	struct page *page = page_of(part);
+	struct uwsgi_buffer *chunk = part->chunk;
+	bool was_page = page->inject.verdict == FR_INJECT_PAGE;
+
+	if (page->is_done)
+		return 0;
+	if (!page->is_begun) {
+		page->is_begun = true;
+		if (!does_head_fit(request, page))
+			return let_go(page, chunk);
+	}
+	fr_inject_feed(&page->inject, chunk->buf, chunk->pos);
+	if (page->inject.verdict == FR_INJECT_NO_PAGE)
+		return let_go(page, chunk);
+	if (page->inject.verdict == FR_INJECT_UNDECIDED) {
+		if (uwsgi_buffer_append(page->last->ub, chunk->buf, chunk->pos))
+			return -1;
+		chunk->pos = 0;
+		return 0;
+	}
+	if (!was_page)
+		rewrite_head(request, page);
+	return pass_on(page, chunk);
+}
+
+static int pass_valve(struct wsgi_request *request, struct uwsgi_transformation *part)
+{
+	(void)request;
+	(void)part;
+	return 0;
+}
+
+/* At the end: what is still held back, and behind it the script, if it was promised. */
+static int read_last(struct wsgi_request *request, struct uwsgi_transformation *part)
+{
+	struct page *page = page_of(part->data);
+	struct uwsgi_buffer *held = part->ub;
+
+	(void)request;
+	if (held->pos > 0 && uwsgi_buffer_append(part->chunk, held->buf, held->pos))
+		return -1;
+	held->pos = 0;
+	if (page->is_done || page->inject.verdict != FR_INJECT_PAGE)
+		return 0;
+	page->is_done = true;
+	return uwsgi_buffer_append(part->chunk, page->tag, page->tag_len);
+}
+
+/* uwsgi_add_transformation puts them behind the others. */
+static void add_parts(struct wsgi_request *request)
+{
+	struct uwsgi_transformation *others = request->transformations, *first, *valve, *last;
+	struct page *page;
+
+	request->transformations = NULL;
+	first = uwsgi_add_transformation(request, read_part, NULL);
+	valve = uwsgi_add_transformation(request, pass_valve, NULL);
+	last = uwsgi_add_transformation(request, read_last, first);
+	last->next = others;
+	first->can_stream = 1;
+	last->is_final = 1;
+	first->ub = uwsgi_buffer_new(sizeof(*page));
+	last->ub = uwsgi_buffer_new(FR_INJECT_MAX_PROLOGUE);
+	page = page_of(first);
+	memset(page, 0, sizeof(*page));
+	fr_inject_begin(&page->inject);
+	page->valve = valve;
+	page->last = last;
+}
+
+/* ---- before the applications ---- */
+
+static int pass(struct wsgi_request *request)
+{
+	return applications[request->uh->modifier1](request);
+}
+
+/* The application reads the variables itself; before that only who has our path somewhere in them
+ * is looked at. An application may be called again for its next piece. */
+static int request_hook(struct wsgi_request *request)
+{
+	int url;
+
+	if (request->transformations && request->transformations->func == read_part)
+		return pass(request);
+	if (memmem(request->buffer, request->uh->pktsize, with.path, strlen(with.path))) {
+		if (uwsgi_parse_vars(request))
+			return -1; /* as applications do; it has been answered */
+		url = find_url(request);
+		if (url >= 0)
+			return answer(request, url);
+	}
+	add_parts(request);
+	return pass(request);
+}
+
+/* Also where no application is loaded: pages wait for the one that will be. */
+void fr_visitors_take_over(void)
+{
+	if (!shared)
+		return;
+	for (int i = 0; i < 256; i++) {
+		if (uwsgi.p[i]->request && uwsgi.p[i]->request != request_hook)
+			applications[i] = uwsgi.p[i]->request;
+	}
+	for (int i = 0; i < 256; i++) {
+		if (uwsgi.p[i]->request)
+			uwsgi.p[i]->request = request_hook;
+	}
+}
