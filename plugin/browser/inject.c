@@ -125,6 +125,12 @@ static void read_name(struct fr_inject *inject, char c)
 {
 	bool is_end = inject->state == STATE_END_NAME;
 
+	if (is_end && inject->rawtext && c == '<') { /* that was none; this may be one */
+		inject->name_len = 0;
+		inject->safe = inject->seen;
+		inject->state = STATE_OPEN;
+		return;
+	}
 	if (!is_blank(c) && c != '/' && c != '>') {
 		note_name(inject, c);
 		return;
@@ -133,7 +139,7 @@ static void read_name(struct fr_inject *inject, char c)
 		close_tag(inject);
 	else
 		open_tag(inject);
-	inject->state = c == '>' ? STATE_TEXT : STATE_TAG;
+	inject->state = c == '>' || (is_end && inject->rawtext) ? STATE_TEXT : STATE_TAG;
 }
 
 static void read_open(struct fr_inject *inject, char c)
@@ -196,18 +202,29 @@ static void read_declaration(struct fr_inject *inject, char c)
 		inject->state = STATE_TEXT;
 }
 
+/* Reads on in the mark of UTF-8 that a document may begin with. */
+static bool is_in_bom(struct fr_inject *inject, char c)
+{
+	if (inject->bom_len != inject->seen || inject->seen >= strlen(bom) ||
+	    c != bom[inject->seen])
+		return false;
+	inject->bom_len++;
+	return true;
+}
+
 static void read_text(struct fr_inject *inject, char c)
 {
-	if (c == '<') {
-		inject->safe = inject->seen;
-		inject->state = STATE_OPEN;
-		return;
-	}
 	inject->safe = inject->seen;
-	if (inject->rawtext || is_blank(c) ||
-	    (inject->seen < strlen(bom) && c == bom[inject->seen]))
+	if (is_in_bom(inject, c))
 		return;
-	end_head(inject);
+	if (inject->bom_len > 0 && inject->bom_len < strlen(bom)) {
+		end_head(inject);
+	} else if (c == '<') {
+		inject->name_len = 0;
+		inject->state = STATE_OPEN;
+	} else if (!inject->rawtext && !is_blank(c)) {
+		end_head(inject);
+	}
 }
 
 /* A tag may be longer than what is worth holding back: once its name is complete it has decided

@@ -37,7 +37,7 @@ struct fr_inject {
 	enum fr_inject_verdict verdict;
 
 	/* The scanner's own. */
-	uint64_t seen;
+	uint64_t seen, bom_len;
 	int state;
 	int templates;       /* open <template>s */
 	int dashes;          /* just read, in a comment */
