@@ -242,7 +242,13 @@ static void look_at_line(struct look *look, struct piece line)
 		look->is_other = true;
 	else if (is(name, "Content-Disposition"))
 		look->is_other |= begins(value, "attachment");
-	else if (is(name, "Content-Security-Policy"))
+}
+
+static void look_at_policy(struct look *look, struct piece line)
+{
+	struct piece name, value;
+
+	if (split_line(line, &name, &value) && is(name, "Content-Security-Policy"))
 		look->is_forbidden |= !do_policies_agree(value, look->head);
 }
 
@@ -260,10 +266,12 @@ void fr_head_look(int status, const char *text, size_t len, const char *const *e
 
 	ret_head->nonce[0] = '\0';
 	(void)next(&rest, '\n', &line); /* of the status */
-	while (next(&rest, '\n', &line))
+	while (next(&rest, '\n', &line)) {
 		look_at_line(&look, line);
+		look_at_policy(&look, line);
+	}
 	for (size_t i = 0; i < extra_len; i++)
-		look_at_line(&look, (struct piece){extra[i], strlen(extra[i])});
+		look_at_policy(&look, (struct piece){extra[i], strlen(extra[i])});
 	if (!has_page(status) || !look.is_html || look.is_other)
 		ret_head->verdict = FR_HEAD_OTHER;
 	else

@@ -24,8 +24,9 @@ struct fr_head {
 };
 
 /*
- * Looks at a header. status: of the answer. text: its lines; extra: lines without an end that will
- * be added .
+ * Looks at a header. status: of the answer. text: its lines; extra: lines without an end (extra_len
+ * of them) that the server will add, of which only policies matter: what else they say is about
+ * what the server does to the body afterwards.
  */
 void fr_head_look(int status, const char *text, size_t len, const char *const *extra,
 		  size_t extra_len, struct fr_head *ret_head);

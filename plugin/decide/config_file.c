@@ -124,6 +124,14 @@ static int check_broken(const char *text, char *error, size_t error_size)
 	return -EINVAL;
 }
 
+static int check_browser(const char *text, char *error, size_t error_size)
+{
+	if (strcmp(text, "on") == 0 || strcmp(text, "off") == 0 || strcmp(text, "force") == 0)
+		return 0;
+	snprintf(error, error_size, "is unknown; there are on, off and force");
+	return -EINVAL;
+}
+
 static const struct key keys[] = {
 	{"$schema", KIND_NOTE, NULL},
 	{"dir", KIND_TEXTS, NULL},
@@ -142,6 +150,10 @@ static const struct key keys[] = {
 	{"snapshots", KIND_NUMBER, check_snapshots},
 	{"memory", KIND_NUMBER, check_memory},
 	{"broken", KIND_TEXT, check_broken},
+	{"browser", KIND_TEXT, check_browser},
+	{"browser-path", KIND_TEXT, NULL},
+	{"browser-host", KIND_TEXTS, NULL},
+	{"livereload", KIND_TEXT, NULL},
 	{"verbose", KIND_SWITCH, NULL},
 };
 

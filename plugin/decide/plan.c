@@ -56,8 +56,12 @@ static bool is_own_file(const struct fr_plan_facts *facts, const char *path)
 	return false;
 }
 
-/* What is said about a file; if no rule does, what open pages need of it; else what
- * --fastreload-action says. */
+/*
+ * What is said about a file; if no rule does, what open pages need of it; else what
+ * --fastreload-action says. That is so for templates, too: an application may keep what it has read
+ * of one (Django from 4.1 on does, and before where DEBUG is off; Flask outside of debug mode;
+ * anything that got one when it was imported), and then only new workers show what was saved.
+ */
 static const struct fr_reaction *react(const struct fr_plan_facts *facts, const char *path)
 {
 	const struct fr_reaction *reaction = NULL;
@@ -67,10 +71,7 @@ static const struct fr_reaction *react(const struct fr_plan_facts *facts, const 
 		reaction = fr_reactions_find(facts->reactions, facts->relative(facts->ctx, path));
 	if (reaction)
 		return reaction;
-	return asset == FR_ASSET_NONE ||
-			       (asset == FR_ASSET_TEMPLATE && !facts->is_template_read_anew)
-		       ? &facts->wanted
-		       : &browser;
+	return asset == FR_ASSET_NONE || asset == FR_ASSET_TEMPLATE ? &facts->wanted : &browser;
 }
 
 static bool is_same(const struct fr_reaction *a, const struct fr_reaction *b)

@@ -55,7 +55,6 @@ struct fr_plan_facts {
 	void *ctx;
 	bool has_lazy_apps;           /* each worker loads the application itself */
 	bool has_browser;             /* open pages follow what is loaded by them */
-	bool is_template_read_anew;   /* by each page: there is no need for new workers */
 	bool is_workers_safe;         /* with lazy apps: nothing is registered again by each load */
 	const char *no_swap;          /* why FR_ACTION_SWAP is not safe here; NULL: it is */
 	const char *const *own_files; /* absolute paths of the instance's own configuration */

@@ -29,16 +29,16 @@ extern struct uwsgi_server uwsgi;
 
 static struct {
 	struct fr_hub hub;
-	int way[2];       /* see fr_visit_open; -1: not open */
-	int fd;           /* the hub's ear; -1: there is no hub */
-	pid_t pid;        /* 0: there is no hub */
-	bool is_starting; /* it is being forked */
-	bool is_joined;   /* the master's loop has begun */
-	bool is_known;    /* the first workers serve */
-	bool is_first;    /* no reload of this image has ended yet */
-	bool is_broken;   /* then `broken` says how */
-	bool must_tell;   /* how things stand: it could not be told */
-	bool must_reload; /* pages have missed something */
+	int way[2];         /* see fr_visit_open; -1: not open */
+	int fd;             /* the hub's ear; -1: there is no hub */
+	pid_t pid;          /* 0: there is no hub */
+	bool is_starting;   /* it is being forked */
+	bool is_joined;     /* the master's loop has begun */
+	bool is_known;      /* the first workers serve */
+	bool is_after_exec; /* the next outcome is that of the reload by which this image came */
+	bool is_broken;     /* then `broken` says how */
+	bool must_tell;     /* how things stand: it could not be told */
+	bool must_reload;   /* pages have missed something */
 	int64_t started_ms, start_at_ms, pause_ms;
 	time_t good_at; /* when the code that serves came into service */
 	struct fr_news news, broken;
@@ -162,7 +162,7 @@ int fr_browser_open(void)
 
 	if (!fr_settings.has_browser)
 		return 0;
-	browser.is_first = true;
+	browser.is_after_exec = fr_door.handover.what[0];
 	error = gather_names(&browser.hub.names);
 	if (!error)
 		error = fr_visit_open(browser.way);
@@ -315,11 +315,11 @@ void fr_browser_outcome(bool is_swap, bool has_app)
 {
 	if (!is_open())
 		return;
-	if (!is_swap && !browser.is_first) {
+	if (!is_swap && !browser.is_after_exec) {
 		fr_visitors_next_generation();
 		fr_visitors_join_all();
 	}
-	browser.is_first = false;
+	browser.is_after_exec = false;
 	browser.is_known = true;
 	if (!has_app) {
 		browser.good_at = 0;

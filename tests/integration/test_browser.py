@@ -1,0 +1,528 @@
+"""Open pages follow the code: what they are told, through everything that may stand before uWSGI, and what strangers are not.
+
+The pages here are sockets; real ones, in Chromium, are in test_chromium.py.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import threading
+import time
+from pathlib import Path
+from typing import Iterator
+
+import pytest
+
+import apps
+import harness
+from harness import Instance, Server, children_of, free_port, process_name, wait_until
+from pages import PATH, LiveReload, Page, ask, connect, request_bytes, status_of
+from test_bad_input import options, refused
+
+HEAD = "<!doctype html><html><head><title>x</title>"
+TAG = re.compile(
+    rb'<script src="/__fastreload__/client\.js" data-generation="(\d+)" data-path="/__fastreload__" async(?: nonce="([^"]*)")?></script>'
+)
+# Answers as apps.WSGI does; /page is a page whose text is in a module.
+FILES = {
+    **apps.WSGI,
+    "words.py": 'WORD = "first"\n',
+    "static/css/site.css": "a { color: red }\n",
+    "templates/page.html": "<p>first</p>\n",
+    "wsgi.py": apps.WSGI_PY.replace(
+        "def application(environ, start_response):",
+        '''import words
+
+
+def application(environ, start_response):
+    if environ["PATH_INFO"] == "/page":
+        body = "<!doctype html><html><head><title>x</title></head><body>" + words.WORD + "</body></html>"
+        start_response("200 OK", [("Content-Type", "text/html; charset=utf-8"), ("Content-Length", str(len(body)))])
+        return [body.encode()]''',
+    ),
+}
+
+
+def browsing(*fastreload: str, files: dict[str, str] | None = None, **options_: object) -> Instance:
+    """Returns an instance whose pages follow."""
+    return Instance(files or FILES, fastreload=["browser = true", *fastreload], **options_)
+
+
+def hub_pid(app: Server) -> int:
+    """Returns the process that has the pages' connections, or 0."""
+    found = [pid for pid in children_of(app.master_pid) if process_name(pid) == "fastreload-page" and harness.process_state(pid) != "Z"]
+    return found[0] if found else 0
+
+
+def wait_hub(app: Server, not_pid: int = 0) -> int:
+    """Waits until there is one, which is not that one."""
+    return app.wait(lambda: hub_pid(app) not in (0, not_pid) and hub_pid(app), 15, "there is a hub")
+
+
+def generation_of(answer: bytes) -> int:
+    """Returns the number in the script of a page."""
+    found = TAG.search(answer)
+    assert found, answer
+    return int(found.group(1))
+
+
+# What pages are told.
+
+
+def test_a_page_hears_what_happens_to_the_code() -> None:
+    with browsing() as app, Page(app.socket_path) as page:
+        hello = page.hear("hello")
+        assert hello == {"type": "hello", "generation": 1, "state": "serving"}
+        assert b"text/event-stream" in page.head and b"no-store" in page.head and b"X-Accel-Buffering: no" in page.head
+        assert b"Access-Control" not in page.head
+        assert generation_of(ask(app.socket_path, "/page")) == 1
+
+        app.save("words.py", 'WORD = "second"\n')
+        assert page.hear("reload") == {"type": "reload", "generation": 2, "reason": "code"}
+        answer = ask(app.socket_path, "/page")
+        assert b"second" in answer and generation_of(answer) == 2
+
+        app.save("words.py", "WORD = 'a</script>'\n\ndef oops(:\n")
+        broken = page.hear("broken")
+        assert broken["kind"] == "SyntaxError" and broken["file"] == "words.py" and broken["line"] == 3, broken
+        assert {"line": 1, "text": "WORD = 'a</script>'"} in broken["source"]
+        assert {"line": 3, "text": "def oops(:"} in broken["source"]
+        assert "Traceback (most recent call last)" in broken["traceback"]
+        assert re.fullmatch(r"the code of \d{4}-\d\d-\d\d \d\d:\d\d:\d\d", broken["serving"])
+        answer = ask(app.socket_path, "/page")
+        assert b"second" in answer and generation_of(answer) == 2
+
+        with Page(app.socket_path) as late:  # Who comes now is told at once.
+            assert late.hear("hello") == {"type": "hello", "generation": 2, "state": "broken"}
+            assert late.hear("broken") == broken
+
+        since = len(page.heard)
+        app.save("words.py", 'WORD = "third"\n')
+        assert page.hear("reload", since=since)["generation"] == 3
+        assert b"third" in ask(app.socket_path, "/page")
+
+
+def test_style_sheets_and_images_are_exchanged_without_a_reload() -> None:
+    with browsing() as app, Page(app.socket_path) as page:
+        page.hear("hello")
+        with app.expect_no_reload():
+            app.save("static/css/site.css", "a { color: blue }\n")
+            assert page.hear("assets") == {"type": "assets", "files": ["static/css/site.css"]}
+            app.save("static/logo.svg", "<svg/>")
+            assert page.hear("assets", since=2)["files"] == ["static/logo.svg"]
+
+
+def test_scripts_load_pages_again_without_a_reload_of_the_code() -> None:
+    with browsing() as app, Page(app.socket_path) as page:
+        page.hear("hello")
+        with app.expect_no_reload():
+            app.save("static/site.js", "alert(1)\n")
+            assert page.hear("reload") == {"type": "reload", "generation": 1, "reason": "script"}
+
+
+def test_a_template_of_an_application_that_may_keep_it_loads_the_code() -> None:
+    with browsing() as app, Page(app.socket_path) as page:
+        page.hear("hello")
+        with app.expect_exactly_one_reload():
+            app.save("templates/page.html", "<p>second</p>\n")
+            assert page.hear("reload") == {"type": "reload", "generation": 2, "reason": "code"}
+
+
+def test_what_a_rule_says_of_files_is_done() -> None:
+    with browsing("on = templates/ browser", "on = *.css swap") as app, Page(app.socket_path) as page:
+        page.hear("hello")
+        app.save("templates/page.html", "<p>second</p>\n")
+        assert page.hear("reload") == {"type": "reload", "generation": 1, "reason": "template"}
+        app.save("static/css/site.css", "a { color: blue }\n")
+        assert page.hear("reload", since=2) == {"type": "reload", "generation": 2, "reason": "code"}
+
+
+@pytest.mark.parametrize("action", ["reload", "workers"])
+def test_generations_are_counted_whatever_a_change_does(action: str) -> None:
+    ini = ("lazy-apps = true",) if action == "workers" else ()
+    with browsing(f"action = {action}", ini=ini) as app:
+        for expected in (2, 3):
+            page = Page(app.socket_path)
+            assert page.hear("hello")["generation"] == expected - 1
+            app.save("words.py", f'WORD = "word {expected}"\n')
+            app.wait(lambda: f"word {expected}".encode() in ask(app.socket_path, "/page"), 15, "the new page")
+            app.wait(lambda: generation_of(ask(app.socket_path, "/page")) == expected, 15, "its number")
+
+            def is_told() -> bool:
+                nonlocal page
+                page.take_in(0.05)
+                if page.is_closed:  # As after an exec: it comes again, and compares.
+                    page = Page(app.socket_path)
+                return page.heard and page.heard[-1].get("generation") == expected
+
+            app.wait(is_told, 15, "the page is told")
+            page.close()
+
+
+def test_an_application_that_does_not_load_at_the_start_is_told_of() -> None:
+    with browsing(files={**FILES, "words.py": "def oops(:\n"}, ready=False) as app:
+        app.wait(lambda: hub_pid(app), 15, "there is a hub")
+        with Page(app.socket_path) as page:
+            assert page.hear("hello")["state"] == "broken"
+            assert page.hear("broken")["message"] == "the application did not load"
+
+
+# Through what stands before uWSGI.
+
+
+def told_through(app: Instance, address: str | tuple[str, int]) -> None:
+    """Fails unless a page that came by this way is told of a reload, and gets its script."""
+    app.wait(lambda: status_of(ask(address, "/page")) == 200, 15, "the page comes")
+    generation = generation_of(ask(address, "/page"))
+    with Page(address) as page:
+        assert page.hear("hello")["generation"] == generation
+        app.save("words.py", f'WORD = "told by {generation}"\n')
+        assert page.hear("reload")["generation"] == generation + 1
+    assert generation_of(ask(address, "/page")) == generation + 1
+    assert status_of(ask(address, PATH + "/client.js")) == 200
+
+
+def test_through_the_http_router() -> None:
+    port, inside = free_port(), free_port()
+    ini = (f"http = 127.0.0.1:{port}", f"http-to = 127.0.0.1:{inside}", f"socket = 127.0.0.1:{inside}")
+    with browsing(ini=ini, application=("plugins = python3,http", "module = wsgi")) as app:
+        told_through(app, ("127.0.0.1", port))
+
+
+@contextlib.contextmanager
+def nginx(folder: Path, directive: str) -> Iterator[int]:
+    """Runs an nginx with one location, and yields its port."""
+    port = free_port()
+    (folder / "nginx.conf").write_text(
+        f"""
+daemon off; master_process off; pid {folder}/nginx.pid; error_log stderr;
+events {{ }}
+http {{
+    access_log off;
+    {"".join(f"{kind}_temp_path {folder}/{kind};" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))}
+    server {{ listen 127.0.0.1:{port}; location / {{ {directive} }} }}
+}}
+"""
+    )
+    log = (folder / "nginx.log").open("wb")
+    process = subprocess.Popen(
+        ["nginx", "-p", str(folder), "-c", "nginx.conf"],
+        stdin=subprocess.DEVNULL,
+        stdout=log,
+        stderr=log,
+        start_new_session=True,
+        preexec_fn=harness.die_with_parent,
+        env={**os.environ, "PATH": os.environ.get("PATH", "") + ":/usr/sbin"},
+    )
+    try:
+        yield port
+    finally:
+        log.close()
+        harness.end_process_tree(process)
+
+
+@pytest.mark.parametrize("way", ["uwsgi", "scgi", "proxy"])
+def test_through_nginx(tmp_path: Path, way: str) -> None:
+    if shutil.which("nginx", path=os.environ.get("PATH", "") + ":/usr/sbin") is None:
+        pytest.skip("nginx is not installed (nginx-light)")
+    port = free_port()
+    option = {"uwsgi": "socket", "scgi": "scgi-socket", "proxy": "http-socket"}[way]
+    pass_to = {"uwsgi": "uwsgi_pass ", "scgi": "scgi_pass ", "proxy": "proxy_pass http://"}[way]
+    directive = f"{pass_to}127.0.0.1:{port};"
+    if way == "proxy":
+        directive += " proxy_set_header Host $http_host;"
+    else:
+        directive += f" include /etc/nginx/{way}_params; {way}_param PATH_INFO $document_uri;"
+    with browsing(ini=(f"{option} = 127.0.0.1:{port}",)) as app, nginx(tmp_path, directive) as outside:
+        app.wait(lambda: can_connect(outside), 15, "nginx listens")
+        told_through(app, ("127.0.0.1", outside))
+
+
+def can_connect(port: int) -> bool:
+    """Tells whether somebody listens there."""
+    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+        return True
+    return False
+
+
+# LiveReload.
+
+
+def test_livereload_is_spoken_on_a_port_of_its_own_and_on_the_same() -> None:
+    port = free_port()
+    with browsing(f"livereload = 127.0.0.1:{port}") as app:
+        app.wait(lambda: can_connect(port), 15, "the port is open")
+        ways = (("127.0.0.1", port), "/livereload"), (app.socket_path, PATH + "/livereload")
+        with contextlib.ExitStack() as stack:
+            clients = [stack.enter_context(LiveReload(address, path)) for address, path in ways]
+            for client in clients:
+                assert b" 101 " in client.head
+                assert "http://livereload.com/protocols/official-7" in client.say_hello()["protocols"]
+                client.send(9, b"ping")
+                assert client.read_frame() == (10, b"ping")
+            app.save("words.py", 'WORD = "second"\n')
+            for client in clients:
+                assert client.hear() == {"command": "reload", "path": "/", "liveCSS": True, "liveImg": True}
+            app.save("static/css/site.css", "b {}\n")
+            for client in clients:
+                assert client.hear()["path"] == "static/css/site.css"
+                client.send(8, b"\x03\xe8")
+                assert client.read_frame()[0] == 8
+                assert client.read_frame()[0] == -1
+
+
+def test_a_hello_in_pieces_is_one() -> None:
+    with browsing() as app, LiveReload(app.socket_path, PATH + "/livereload") as client:
+        client.send(1, b'{"command": "hel', is_last=False)
+        client.send(9, b"between")
+        client.send(0, b'lo", "protocols": []}')
+        assert client.read_frame() == (10, b"between")
+        assert client.hear()["command"] == "hello"
+
+
+# Strangers.
+
+REFUSED = {
+    "another host": {"Host": "evil.example"},
+    "no host of anybody": {"Host": ""},
+    "another origin": {"Origin": "http://evil.example"},
+    "another port": {"Host": "localhost:8000", "Origin": "http://localhost:8001"},
+    "no origin of anybody": {"Origin": "null"},
+    "a page of another site": {"Sec-Fetch-Site": "cross-site"},
+}
+
+
+@pytest.mark.parametrize("what", REFUSED)
+def test_strangers_are_turned_away(what: str) -> None:
+    with browsing() as app:
+        for url in ("/events", "/livereload", "/client.js"):
+            answer = ask(app.socket_path, PATH + url, REFUSED[what])
+            assert status_of(answer) == 403 and b"Access-Control" not in answer, answer
+        assert status_of(ask(app.socket_path, "/page", REFUSED[what])) == 200  # The application's own business.
+
+
+def test_a_host_that_the_instance_was_told_may_listen() -> None:
+    with browsing("browser-host = mysite.test") as app:
+        headers = {"Host": "mysite.test:8000", "Origin": "http://mysite.test:8000"}
+        with Page(app.socket_path, headers) as page:
+            page.hear("hello")
+
+
+def test_other_methods_and_urls_are_not_ours() -> None:
+    with browsing() as app:
+        assert status_of(ask(app.socket_path, PATH + "/events", method="POST")) == 405
+        assert status_of(ask(app.socket_path, PATH + "/livereload")) == 426
+        ours = ask(app.socket_path, "/")
+        assert ask(app.socket_path, PATH + "/other").partition(b"\r\n\r\n")[2] == ours.partition(b"\r\n\r\n")[2]
+
+
+def test_the_script_is_kept_until_it_changes() -> None:
+    with browsing("browser-path = /our/place") as app:
+        answer = ask(app.socket_path, "/our/place/client.js")
+        assert status_of(answer) == 200 and b"text/javascript" in answer and b"no-cache" in answer
+        etag = re.search(rb"ETag: (\S+)", answer).group(1).decode()
+        answer = ask(app.socket_path, "/our/place/client.js", {"If-None-Match": etag})
+        assert status_of(answer) == 304 and answer.endswith(b"\r\n\r\n")
+        assert b'src="/our/place/client.js"' in ask(app.socket_path, "/page")
+        with Page(app.socket_path, path="/our/place") as page:
+            page.hear("hello")
+
+
+def test_half_open_connections_to_livereloads_port_hold_nobody_up() -> None:
+    port = free_port()
+    with browsing(f"livereload = 127.0.0.1:{port}") as app, contextlib.ExitStack() as stack:
+        app.wait(lambda: can_connect(port), 15, "the port is open")
+        hub = wait_hub(app)
+        before = len(os.listdir(f"/proc/{hub}/fd"))
+        for _ in range(2000):
+            connection = stack.enter_context(connect(("127.0.0.1", port)))
+            connection.sendall(b"GET /livereload HTTP/1.1\r\nHost: local")
+        with LiveReload(("127.0.0.1", port)) as client:
+            assert client.say_hello()["command"] == "hello"
+            assert len(os.listdir(f"/proc/{hub}/fd")) < before + 200
+            app.save("words.py", 'WORD = "second"\n')
+            assert client.hear()["command"] == "reload"
+        # None of them says more, and they go by themselves.
+        app.wait(lambda: len(os.listdir(f"/proc/{hub}/fd")) <= before + 1, 30, "they are gone")
+        assert hub_pid(app) == hub
+
+
+@pytest.mark.parametrize(
+    "bytes_",
+    [b"\x81\x05Hello", b"\x81\xff" + b"\x7f" * 12, os.urandom(3000), b"\x89\xfe\x01\x00", b"\x80\x80____", b"\xff" * 9000],
+    ids=["not masked", "too long", "anything", "a long ping", "a piece of nothing", "ones"],
+)
+def test_junk_in_a_websocket_ends_it_and_nothing_else(bytes_: bytes) -> None:
+    with browsing() as app:
+        hub = wait_hub(app)
+        with LiveReload(app.socket_path, PATH + "/livereload") as client:
+            client.connection.sendall(bytes_ + b"\xff" * 16)
+            opcode, payload = client.read_frame()
+            assert opcode == -1 or (opcode == 8 and payload in (b"\x03\xea", b"\x03\xf1")), (opcode, payload)
+            assert client.read_frame()[0] == -1
+        with Page(app.socket_path) as page:
+            page.hear("hello")
+        assert hub_pid(app) == hub
+
+
+def test_who_never_reads_is_dropped() -> None:
+    with browsing() as app:
+        hub = wait_hub(app)
+        deaf = connect(app.socket_path)
+        deaf.sendall(request_bytes(PATH + "/events"))
+        with Page(app.socket_path) as page:
+            page.hear("hello")
+            count = len(os.listdir(f"/proc/{hub}/fd"))
+            for number in range(400):
+                since = len(page.heard)
+                app.save("static/css/site.css", f"/* {number} */ a {{ }}\n")
+                name = f"static/{'n' * 200}{number}.css"
+                app.save(name, "b {}\n")
+                page.hear("assets", since=since)
+                if len(os.listdir(f"/proc/{hub}/fd")) < count:
+                    break
+            else:
+                raise AssertionError("it was not dropped")
+            app.path(name).unlink(missing_ok=True)
+        deaf.close()
+
+
+# Many pages.
+
+
+def listen(app: Instance, count: int) -> list[Page]:
+    """Returns so many pages that have heard hello."""
+    pages: list[Page] = []
+    while len(pages) < count:  # As many at once as the backlog of the socket has room for.
+        some = [Page(app.socket_path) for _ in range(min(50, count - len(pages)))]
+        for page in some:
+            page.hear("hello")
+        pages += some
+    return pages
+
+
+def test_five_hundred_pages_and_a_hundred_reloads() -> None:
+    with browsing(workers=1, ini=("listen = 100",)) as app:
+        hub = wait_hub(app)
+        with Page(app.socket_path) as page:
+            page.hear("hello")
+        before = len(os.listdir(f"/proc/{hub}/fd"))
+        pages = listen(app, 500)
+        assert ask(app.socket_path, "/page").endswith(b"</html>")
+        for number in range(100):
+            app.save("words.py", f'WORD = "word {number}"\n')
+            for page in pages:
+                assert page.hear("reload", since=len(page.heard) - 1 if number == 0 else number + 1)["generation"] == number + 2
+        assert all(len(page.heard) == 101 and not page.is_closed for page in pages)
+        for page in pages:
+            page.close()
+        app.wait(lambda: len(os.listdir(f"/proc/{hub}/fd")) <= before, 15, "no descriptor has leaked")
+        assert hub_pid(app) == hub
+
+
+def test_more_pages_than_there_is_room_for_are_told_to_come_later() -> None:
+    with browsing(workers=1) as app:
+        pages = listen(app, 1024)
+        answer = ask(app.socket_path, PATH + "/events")
+        assert status_of(answer) == 503 and b"Retry-After" in answer
+        pages.pop().close()
+        app.wait(lambda: can_listen(app), 15, "there is room again")
+        for page in pages:
+            page.close()
+
+
+def can_listen(app: Instance) -> bool:
+    """Tells whether one more page is taken."""
+    with Page(app.socket_path) as page:
+        while not page.head:
+            page.take_in(0.1)
+        return b" 200 " in page.head
+
+
+# Life and death.
+
+
+def test_a_hub_that_was_killed_is_replaced() -> None:
+    with browsing() as app:
+        hub = wait_hub(app)
+        page = Page(app.socket_path)
+        page.hear("hello")
+        os.kill(hub, signal.SIGKILL)
+        wait_until(lambda: page.take_in(0.05) or page.is_closed, 15, "the page notices", app.log.tail)
+        wait_hub(app, hub)
+        with Page(app.socket_path) as page:
+            assert page.hear("hello") == {"type": "hello", "generation": 1, "state": "serving"}
+            app.save("words.py", 'WORD = "second"\n')
+            assert page.hear("reload")["generation"] == 2
+        assert app.log.matching(r"has ended by signal 9: a new one does")
+
+
+def test_what_is_broken_is_told_by_the_next_hub_as_well() -> None:
+    with browsing() as app:
+        hub = wait_hub(app)
+        app.save("words.py", "def oops(:\n")
+        app.wait(lambda: app.log.matching("not reloaded"), 15, "it is broken")
+        os.kill(hub, signal.SIGKILL)
+        wait_hub(app, hub)
+        with Page(app.socket_path) as page:
+            assert page.hear("hello")["state"] == "broken"
+            assert page.hear("broken")["line"] == 1
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
+def test_the_hub_goes_with_the_master(how: signal.Signals) -> None:
+    with browsing() as app:
+        hub = wait_hub(app)
+        page = Page(app.socket_path)
+        page.hear("hello")
+        os.kill(app.master_pid, how)
+        wait_until(lambda: page.take_in(0.05) or page.is_closed, 15, "the page is let go")
+        wait_until(lambda: harness.process_state(hub) in ("", "Z", "X"), 15, "the hub is gone")
+
+
+def test_the_hub_has_no_socket_of_the_instance() -> None:
+    with browsing() as app:
+        files = harness.open_files(wait_hub(app))
+        assert len(files) < 10, files
+        assert not [name for name in files if name.startswith("/") and name != "/dev/null"], files
+
+
+# Refusals.
+
+
+def test_what_other_hosts_can_reach_is_refused_without_force() -> None:
+    port = free_port()
+    line = refused(options("browser = true", ini=(f"http-socket = 0.0.0.0:{port}",)))
+    assert "--fastreload-browser" in line and f"0.0.0.0:{port}" in line and "force" in line, line
+
+
+def test_what_other_hosts_can_reach_is_served_with_force() -> None:
+    port = free_port()
+    with Instance(FILES, fastreload=["browser = force"], ini=(f"http-socket = 0.0.0.0:{port}",)) as app:
+        assert TAG.search(ask(("127.0.0.1", port), "/page"))
+        assert app.process.poll() is None
+
+
+@pytest.mark.parametrize(
+    "given, right",
+    [
+        (("browser = perhaps",), r"force"),
+        (("browser-path = /a",), r"without it"),
+        (("browser = true", "browser-path = a"), r"as in /__fastreload__"),
+        (("browser = true", "browser-path = /a/"), r"none at the end"),
+        (("browser = true", 'browser-path = /"x'), r"letters, digits"),
+        (("browser = true", "browser-host = http://a"), r"without scheme"),
+        (("browser = true", "livereload = 0.0.0.0:35729"), r"127\.0\.0\.1"),
+        (("browser = true", "livereload = /run/socket"), r"HOST:PORT"),
+    ],
+)
+def test_what_makes_no_sense_is_refused_in_one_line(given: tuple[str, ...], right: str) -> None:
+    line = refused(options(*given))
+    assert re.search(right, line), line

@@ -1,0 +1,204 @@
+"""Answers with and without the script: the same bytes, but for full HTML pages, in which nothing but the script is new."""
+
+from __future__ import annotations
+
+import gzip
+import re
+from typing import Iterator, NamedTuple
+
+import pytest
+
+from harness import Instance, wait_until
+from pages import ask, connect, request_bytes
+from test_browser import TAG
+
+PAGE = b"<!doctype html><html><head><title>x</title></head><body>y</body></html>"
+LONG = PAGE.replace(b">y<", b">" + b"<p>long</p>" * 20000 + b"<")
+HTML = ("Content-Type", "text/html; charset=utf-8")
+SIZE = ("Content-Length", str(len(PAGE)))
+
+
+class Case(NamedTuple):
+    """What the application answers, and what is asked for."""
+
+    chunks: list[bytes]
+    headers: list[tuple[str, str]]
+    status: str = "200 OK"
+    method: str = "GET"
+    asked: dict[str, str] = {}
+    gone: tuple[str, ...] = ()  # Headers that a page with a script has no more.
+    nonce: bytes = b""
+
+
+# The script is added …
+PAGES = {
+    "a page": Case([PAGE], [HTML, SIZE]),
+    "without a length": Case([PAGE], [HTML]),
+    "byte by byte": Case([bytes([byte]) for byte in PAGE], [HTML, SIZE]),
+    "in two pieces": Case([PAGE[:50], PAGE[50:]], [HTML]),
+    "with empty pieces": Case([b"", PAGE[:3], b"", PAGE[3:], b""], [HTML, SIZE]),
+    "a long page": Case([LONG], [HTML, ("Content-Length", str(len(LONG)))]),
+    "a long page in pieces": Case([LONG[i : i + 1000] for i in range(0, len(LONG), 1000)], [HTML]),
+    "without a charset": Case([PAGE], [("Content-Type", "text/html"), SIZE]),
+    "in an old charset": Case([PAGE.replace(b">y<", b">\xe4<")], [("content-type", 'TEXT/HTML; Charset="ISO-8859-1"'), SIZE]),
+    "an error page": Case([PAGE], [HTML, SIZE], "404 Not Found"),
+    "a traceback": Case([PAGE], [HTML, SIZE], "500 Internal Server Error"),
+    "after a form": Case([PAGE], [HTML, SIZE], method="POST", asked={"Content-Length": "0"}),
+    "for a navigation": Case([PAGE], [HTML, SIZE], asked={"Sec-Fetch-Dest": "document"}),
+    "for a frame": Case([PAGE], [HTML, SIZE], asked={"Sec-Fetch-Dest": "iframe"}),
+    "with validators": Case(
+        [PAGE],
+        [HTML, SIZE, ("ETag", '"abc"'), ("Last-Modified", "Sat, 21 Nov 2026 00:00:00 GMT"), ("X-Kept", "1")],
+        gone=("ETag", "Last-Modified"),
+    ),
+    "with ranges": Case([PAGE], [HTML, SIZE, ("Accept-Ranges", "bytes")], gone=("Accept-Ranges",)),
+    "with a nonce": Case([PAGE], [HTML, SIZE, ("Content-Security-Policy", "script-src 'nonce-r4nd0m=='")], nonce=b"r4nd0m=="),
+    "with a policy that allows it": Case([PAGE], [HTML, SIZE, ("Content-Security-Policy", "default-src 'self'")]),
+    "without a head": Case([b"<!doctype html><p>x"], [HTML]),
+    "nothing but a type": Case([b"<!doctype html>"], [HTML, ("Content-Length", "15")]),
+}
+# … and here it is not.
+OTHERS = {
+    "a fragment": Case([b"<p>x</p>"], [HTML, ("Content-Length", "8")]),
+    "a fragment in pieces": Case([b"<", b"p>x</p>"], [HTML]),
+    "an empty page": Case([b""], [HTML, ("Content-Length", "0")]),
+    "no body": Case([], [HTML]),
+    "a doctype that is cut off": Case([b"<!doctype htm"], [HTML]),
+    "blanks alone": Case([b" " * 5000, b"<p>"], [HTML]),
+    "for htmx": Case([PAGE], [HTML, SIZE], asked={"HX-Request": "true"}),
+    "for jQuery": Case([PAGE], [HTML, SIZE], asked={"X-Requested-With": "XMLHttpRequest"}),
+    "for fetch()": Case([PAGE], [HTML, SIZE], asked={"Sec-Fetch-Dest": "empty"}),
+    "for an image": Case([PAGE], [HTML, SIZE], asked={"Sec-Fetch-Dest": "image"}),
+    "HEAD": Case([], [HTML, SIZE], method="HEAD"),
+    "304": Case([], [("ETag", '"abc"')], "304 Not Modified"),
+    "204": Case([], [], "204 No Content"),
+    "a redirect": Case([PAGE], [HTML, SIZE, ("Location", "/")], "302 Found"),
+    "a range": Case([PAGE[:10]], [HTML, ("Content-Length", "10"), ("Content-Range", f"bytes 0-9/{len(PAGE)}")], "206 Partial Content"),
+    "gzip": Case([gzip.compress(PAGE)], [HTML, ("Content-Encoding", "gzip")]),
+    "chunked by the application": Case([b"47\r\n" + PAGE + b"\r\n0\r\n\r\n"], [HTML, ("Transfer-Encoding", "chunked")]),
+    "JSON": Case([b'{"a": "<!doctype html><head></head>"}'], [("Content-Type", "application/json")]),
+    "text": Case([PAGE], [("Content-Type", "text/plain"), SIZE]),
+    "no type": Case([PAGE], [SIZE]),
+    "XHTML": Case([PAGE], [("Content-Type", "application/xhtml+xml"), SIZE]),
+    "UTF-16": Case([PAGE.decode().encode("utf-16")], [("Content-Type", "text/html; charset=utf-16")]),
+    "UTF-16 that nobody names": Case([PAGE.decode().encode("utf-16")], [("Content-Type", "text/html")]),
+    "a download": Case([PAGE], [HTML, SIZE, ("Content-Disposition", "attachment; filename=a.html")]),
+    "a policy that forbids it": Case([PAGE], [HTML, SIZE, ("Content-Security-Policy", "default-src 'none'")]),
+    "a policy that forbids to connect": Case([PAGE], [HTML, SIZE, ("Content-Security-Policy", "connect-src 'none'")]),
+    "a sandbox": Case([PAGE], [HTML, SIZE, ("Content-Security-Policy", "sandbox")]),
+    "an image": Case([bytes(range(256)) * 100], [("Content-Type", "image/png")]),
+    "events": Case([b"data: <!doctype html>\n\n"], [("Content-Type", "text/event-stream")]),
+    "a style sheet": Case([b"a {}"], [("Content-Type", "text/css"), ("ETag", '"x"')]),
+}
+CASES = {**PAGES, **OTHERS}
+NUMBERS = {name: number for number, name in enumerate(CASES)}
+APPLICATION = f'''
+import os
+import time
+
+CASES = {[(case.status, case.headers, case.chunks) for case in CASES.values()]!r}
+
+
+def application(environ, start_response):
+    path = environ["PATH_INFO"]
+    if path == "/file":
+        start_response("200 OK", [{HTML!r}])
+        return environ["wsgi.file_wrapper"](open("page.html", "rb"))
+    if path == "/slow":
+        start_response("200 OK", [{HTML!r}])
+        return slowly()
+    if not path[1:].isdigit():
+        start_response("200 OK", [("Content-Type", "text/plain")])
+        return [b"{{}}"]
+    status, headers, chunks = CASES[int(path[1:])]
+    start_response(status, headers)
+    return iter(chunks)
+
+
+def slowly():
+    yield b"<!doctype html><html><head></he"
+    yield b"ad><body>begun"
+    while not os.path.exists("go"):
+        time.sleep(0.01)
+    yield b"</body></html>"
+'''
+FILES = {"wsgi.py": APPLICATION, "page.html": PAGE.decode()}
+
+
+@pytest.fixture(scope="module", name="both")
+def _both() -> Iterator[tuple[Instance, Instance]]:
+    ini = ("static-map = /static=.", "add-header = X-Added: 1")
+    with Instance(FILES, ini=ini, fastreload=["browser = true"]) as with_script:
+        with Instance(FILES, ini=ini) as without:
+            yield with_script, without
+
+
+def ask_both(both: tuple[Instance, Instance], name: str) -> tuple[bytes, bytes]:
+    """Returns the two answers to the same request."""
+    case = CASES[name]
+    return tuple(ask(app.socket_path, f"/{NUMBERS[name]}", case.asked, method=case.method) for app in both)
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_what_is_no_page_is_the_same(both: tuple[Instance, Instance], name: str) -> None:
+    with_script, without = ask_both(both, name)
+    assert with_script == without and with_script.startswith(b"HTTP/1.1 ")
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_in_a_page_nothing_but_the_script_is_new(both: tuple[Instance, Instance], name: str) -> None:
+    with_script, without = ask_both(both, name)
+    found = TAG.findall(with_script)
+    assert found == [(b"1", PAGES[name].nonce)], with_script[:1000]
+    head, _, body = with_script.partition(b"\r\n\r\n")
+    plain_head, _, plain_body = without.partition(b"\r\n\r\n")
+    tag = TAG.search(body).group(0)
+    assert body.replace(tag, b"") == plain_body
+    length = re.search(rb"(?i)Content-Length: (\d+)", plain_head)
+    if length:
+        grown = b"Content-Length: %d" % (int(length.group(1)) + len(tag))
+        assert grown in head
+        head = head.replace(grown, length.group(0))
+    kept = [line for line in plain_head.split(b"\r\n") if line.split(b":")[0].decode() not in PAGES[name].gone]
+    assert head.split(b"\r\n") == kept
+    if b"</head>" in plain_body:
+        assert tag + b"</head>" in body
+
+
+def test_files_are_the_same(both: tuple[Instance, Instance]) -> None:
+    for path in ("/file", "/static/page.html"):
+        with_script, without = (ask(app.socket_path, path) for app in both)
+        drop = re.compile(rb"Last-Modified: [^\r]*\r\n")
+        assert drop.sub(b"", with_script) == drop.sub(b"", without) and PAGE in with_script
+
+
+def test_a_page_that_comes_slowly_is_passed_on_as_it_comes(both: tuple[Instance, Instance]) -> None:
+    app = both[0]
+    with connect(app.socket_path) as connection:
+        connection.sendall(request_bytes("/slow"))
+        answer = b""
+        while not answer.endswith(b"begun"):
+            answer += connection.recv(65536)
+        assert TAG.search(answer) and b"</script></head><body>begun" in answer
+        app.path("go").touch()
+        while chunk := connection.recv(65536):
+            answer += chunk
+        assert answer.endswith(b"begun</body></html>")
+
+
+def test_what_uwsgi_itself_compresses_has_the_script() -> None:
+    ini = ("plugin = transformation_gzip", "route-run = gzip:", "route-run = addheader:Content-Encoding: gzip")
+    with Instance(FILES, ini=ini, fastreload=["browser = true"], ready=False) as app:
+        if wait_until(lambda: app.process.poll() is not None or app.try_get(), 20, "it starts", app.log.tail) is True:
+            pytest.skip("this uWSGI has no gzip transformation")
+        answer = ask(app.socket_path, f"/{NUMBERS['without a length']}")
+        head, _, body = answer.partition(b"\r\n\r\n")
+        assert b"Content-Encoding: gzip" in head
+        assert TAG.search(gzip.decompress(body))
+
+
+def test_a_policy_that_forbids_the_script_is_said_once() -> None:
+    with Instance(FILES, fastreload=["browser = true"]) as app:
+        for _ in range(3):
+            ask(app.socket_path, f"/{NUMBERS['a policy that forbids it']}")
+        assert len(app.log.matching(r"Content-Security-Policy allows no script")) == 1
