@@ -171,6 +171,9 @@ void fr_settings_refuse(const char *option, const char *value, const char *reaso
 /* Each worker loads the application itself: by the user's wish, not by ours, as it may be later. */
 static bool is_lazy;
 
+static const char no_browser[] = "is for open pages, and they do not follow; add "
+				 "\"fastreload-browser = true\"";
+
 /* What uWSGI has to have for an action. Returns what it lacks, or NULL. */
 static const char *find_obstacle(enum fr_action action)
 {
@@ -186,9 +189,7 @@ static const char *find_obstacle(enum fr_action action)
 	case FR_ACTION_SPOOLERS:
 		return uwsgi.spoolers ? NULL : "needs spoolers, and there are none";
 	case FR_ACTION_BROWSER:
-		return fr_settings.has_browser ? NULL
-					       : "is for open pages, and they do not follow; add "
-						 "\"fastreload-browser = true\"";
+		return fr_settings.has_browser ? NULL : no_browser;
 	default:
 		return NULL;
 	}
@@ -208,7 +209,18 @@ static const char *find_backend_fault(const char *key, const char *value)
 	return r < 0 ? reason : NULL;
 }
 
-const char *fr_settings_find_obstacle(const char *key, const char *value)
+static bool is_browser_on(const char *text)
+{
+	static const char *const words[] = {"", "true", "1", "on", "force", NULL};
+
+	for (size_t i = 0; text && words[i]; i++) {
+		if (strcmp(text, words[i]) == 0)
+			return true;
+	}
+	return false;
+}
+
+const char *fr_settings_find_obstacle(const char *key, const char *value, const char *browser)
 {
 	struct fr_reaction reaction = {FR_ACTION_AUTO, NULL};
 	const char *argument, *at = value;
@@ -227,6 +239,8 @@ const char *fr_settings_find_obstacle(const char *key, const char *value)
 		(void)fr_config_parse_reaction(at + strspn(at, " "), &reaction, error,
 					       sizeof(error));
 	}
+	if (reaction.action == FR_ACTION_BROWSER)
+		return is_browser_on(browser) ? NULL : no_browser;
 	return find_obstacle(reaction.action);
 }
 
@@ -428,37 +442,44 @@ static bool is_url_path(const char *path)
 			    "/_-.~") == len;
 }
 
+/* What was right when uWSGI started is no reason to end what runs: then pages do not follow. */
+static void refuse_browser(const char *option, const char *value, const char *reason)
+{
+	if (!uwsgi.is_a_reload)
+		fr_settings_refuse(option, value, reason);
+	fr_log("--%s: \"%s\" %s\n", option, value, reason);
+	fr_settings.has_browser = false;
+}
+
 static void read_browser(void)
 {
-	static const char *const words[] = {"", "true", "1", "on", "force", NULL};
 	static const char *const off[] = {"false", "0", "off", NULL};
 	const char *text = fr_settings.browser_text, *reason;
 	struct uwsgi_string_list *usl;
 
 	fr_settings.browser_path =
 		fr_settings.browser_path_text ? fr_settings.browser_path_text : FR_DEFAULT_BROWSER;
-	for (size_t i = 0; text && words[i]; i++)
-		fr_settings.has_browser |= strcmp(text, words[i]) == 0;
+	fr_settings.has_browser = is_browser_on(text);
 	for (size_t i = 0; text && !fr_settings.has_browser && off[i]; i++)
 		text = strcmp(text, off[i]) == 0 ? NULL : text;
 	if (text && !fr_settings.has_browser)
-		fr_settings_refuse("fastreload-browser", text,
-				   "is unknown; write true, or force where other hosts may see it");
+		refuse_browser("fastreload-browser", text,
+			       "is unknown; write true, or force where other hosts may see it");
 	fr_settings.is_browser_forced = fr_settings.has_browser && strcmp(text, "force") == 0;
 	if (!is_url_path(fr_settings.browser_path))
-		fr_settings_refuse(
+		refuse_browser(
 			"fastreload-browser-path", fr_settings.browser_path,
 			"is no path for URLs; write letters, digits, \"-\", \"_\" and "
 			"\"/\", with a \"/\" first and none at the end, as in " FR_DEFAULT_BROWSER);
 	uwsgi_foreach(usl, fr_settings.browser_hosts)
 	{
 		if (!fr_origin_is_name(usl->value, &reason))
-			fr_settings_refuse("fastreload-browser-host", usl->value, reason);
+			refuse_browser("fastreload-browser-host", usl->value, reason);
 	}
 	if (!fr_settings.browser_text && (fr_settings.browser_path_text ||
 					  fr_settings.browser_hosts || fr_settings.livereload_text))
-		fr_settings_refuse("fastreload-browser", "",
-				   "is missing; without it open pages do not follow the code");
+		refuse_browser("fastreload-browser", "",
+			       "is missing; without it open pages do not follow the code");
 }
 
 static void read_seconds(const char *option, const char *text, const char *by_default,

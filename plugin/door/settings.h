@@ -69,10 +69,10 @@ bool fr_settings_read(void);
 
 /*
  * What stands in the way of this value of an option beyond its form: what uWSGI would have to have
- * for an action, or that there is no such backend. NULL: nothing. The text stays until the next
- * call.
+ * for an action, or that there is no such backend. browser: what the option of that name says, or
+ * NULL. NULL: nothing. The text stays until the next call.
  */
-const char *fr_settings_find_obstacle(const char *key, const char *value);
+const char *fr_settings_find_obstacle(const char *key, const char *value, const char *browser);
 
 /* Is this one of the actions that a change may lead to? */
 bool fr_settings_have_action(enum fr_action action);

@@ -57,12 +57,22 @@ static bool is_given_elsewhere(const struct fr_config_value *value)
 	       strcmp(value->text, "false") == 0;
 }
 
+/* The text of an option: as the file says, else as it is given elsewhere, else NULL. */
+static const char *text_of(const struct fr_config_file *file, const char *key, const char *given)
+{
+	const struct fr_config_value *value = fr_config_file_find(file, key, NULL);
+
+	return value ? value->text : given;
+}
+
 /* The first fault of a file that is well-formed; false: there is none. */
 static bool find_fault(const struct fr_config_file *file, char *error, size_t error_size)
 {
 	for (size_t i = 0; i < file->len; i++) {
 		const struct fr_config_value *value = &file->values[i];
-		const char *obstacle = fr_settings_find_obstacle(value->key, value->text);
+		const char *obstacle = fr_settings_find_obstacle(
+			value->key, value->text,
+			text_of(file, "browser", fr_settings.browser_text));
 		unsigned line, column;
 
 		if (!obstacle && !is_given_elsewhere(value))
@@ -75,14 +85,6 @@ static bool find_fault(const struct fr_config_file *file, char *error, size_t er
 		return true;
 	}
 	return false;
-}
-
-/* The text of an option: as the file says, else as it is given elsewhere, else NULL. */
-static const char *text_of(const struct fr_config_file *file, const char *key, const char *given)
-{
-	const struct fr_config_value *value = fr_config_file_find(file, key, NULL);
-
-	return value ? value->text : given;
 }
 
 /* Does the strategy contradict the others? Each of them is known to be good for itself. */

@@ -160,6 +160,7 @@ VALID = (
     {"action": "touch:/tmp/x", "broken": "page", "snapshots": 16, "timeout": 3600, "mercy": 1},
     {"strategy": "warm", "memory": 65536},
     {"dir": [".", "/tmp,backend=inotify"], "backend": "poll"},
+    {"browser": "on", "browser-path": "/our/pages", "browser-host": ["a.test"], "on": [{"pattern": "*.html", "action": "browser"}]},
 )
 INVALID = (
     [],
@@ -178,6 +179,9 @@ INVALID = (
     {"strategy": "touch"},
     {"memory": 0},
     {"backend": "epoll"},
+    {"browser": True},
+    {"browser": "on", "browser-path": "pages"},
+    {"browser": "on", "browser-path": "/pages/"},
     {"on": ["*.py log"]},
     {"on": [{"pattern": "*"}]},
     {"on": [{"pattern": "*", "action": "restart"}]},
