@@ -1,6 +1,8 @@
 /*
  * browser: looks after the hub, and tells it what happens. See browser.h.
  */
+#include <time.h>
+
 #include <uwsgi.h>
 
 #include "browser/hub.h"
@@ -154,9 +156,24 @@ static int gather_names(struct fr_origin_names *ret_names)
 	return 0;
 }
 
+/*
+ * Returns what the first generation of this image is called. Pages tell by the name whether they
+ * are of the code that serves, and those of an instance that was started before are not: so it is
+ * the time, in ms, which no generation counted from an earlier start has reached.
+ */
+static int64_t first_generation(void)
+{
+	struct timespec now;
+
+	if (fr_door.handover.generation > 0)
+		return fr_door.handover.generation + 1;
+	if (clock_gettime(CLOCK_REALTIME, &now) < 0)
+		return 1;
+	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
 int fr_browser_open(void)
 {
-	int64_t generation = fr_door.handover.generation + 1;
 	struct fr_visitors visitors = {.path = fr_settings.browser_path};
 	int error;
 
@@ -171,7 +188,7 @@ int fr_browser_open(void)
 	visitors.names = browser.hub.names;
 	visitors.way_fd = browser.way[0];
 	browser.hub.way_fd = browser.way[1];
-	return fr_visitors_open(&visitors, generation);
+	return fr_visitors_open(&visitors, first_generation());
 }
 
 /* ---- the hub ---- */
