@@ -418,7 +418,11 @@ static bool is_for_pages(const char *path)
 			: fr_asset_of(path) != FR_ASSET_NONE;
 }
 
-/* Names that do not fit, and files that cannot be exchanged, mean that pages are loaded again. */
+/*
+ * Names that do not fit, and files that cannot be exchanged, mean that pages are loaded again. What
+ * a page has loaded is named before: its browser may have it in a cache, from which it has to go
+ * first.
+ */
 void fr_browser_changes(const struct fr_changes *changes)
 {
 	struct fr_news *news = &browser.news;
@@ -434,20 +438,20 @@ void fr_browser_changes(const struct fr_changes *changes)
 
 		if (!is_for_pages(changes->paths[i]))
 			continue;
-		if (asset != FR_ASSET_EXCHANGED || news->text_len + size > FR_NEWS_TEXT) {
+		if (asset != FR_ASSET_EXCHANGED || news->text_len + size > FR_NEWS_TEXT)
 			reason = asset == FR_ASSET_LOADED ? "script" : "template";
+		if (asset == FR_ASSET_TEMPLATE || news->text_len + size > FR_NEWS_TEXT)
 			continue;
-		}
 		memcpy(news->text + news->text_len, name, size);
 		news->text_len += (uint32_t)size;
 	}
-	if (reason) {
-		tell_reload(reason);
-	} else if (news->text_len > 0) {
+	if (news->text_len > 0) {
 		news->kind = FR_NEWS_ASSETS;
 		if (!tell(news))
 			browser.must_tell = browser.must_reload = true;
 	}
+	if (reason)
+		tell_reload(reason);
 }
 
 /* ---- the end ---- */
