@@ -142,11 +142,18 @@ build/run/db.sqlite3: | build/run/manage.py
 	@mv $@.new $@
 
 .PHONY: bench
-bench: ## measure the time from a save to the first answer by new code, and what it costs, beside others (BENCH_ARGS, for instance BENCH_ARGS='--saves 50'; EMPEROR_ARGS)
+bench: ## measure the time from a save to the first answer by new code, and what it costs, beside others (BENCH_ARGS, for instance BENCH_ARGS='--saves 50'; EMPEROR_ARGS, BROWSER_ARGS)
 	@PYTHON="$(PYTHON)" tests/setup bench
 	@$(MAKE) all
 	@$(TEST_ENV) $(PYTHON) tests/bench/bench.py $(BENCH_ARGS)
 	@$(TEST_ENV) $(PYTHON) tests/bench/emperor.py $(EMPEROR_ARGS)
+	@$(TEST_ENV) $(PYTHON) tests/bench/browser.py $(BROWSER_ARGS)
+
+.PHONY: bench-browser
+bench-browser: ## measure the time from a save until an open page has painted it, beside others (BROWSER_ARGS)
+	@PYTHON="$(PYTHON)" tests/setup bench
+	@$(MAKE) all
+	@$(TEST_ENV) $(PYTHON) tests/bench/browser.py $(BROWSER_ARGS)
 
 # --- all checks ------------------------------------------------------------------------------------------------
 

@@ -1,4 +1,5 @@
-"""What the benchmarks take from the integration tests: servers, the ways to save a file, and a load of clients.
+"""What the benchmarks take from the integration tests: servers, the ways to save a file, a load of
+clients, and a browser.
 
 The only place that knows where those are.
 """
@@ -13,5 +14,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "integration"))
 import editors  # noqa: E402
 import harness  # noqa: E402
 import load  # noqa: E402
+import shop  # noqa: E402
+import webdriver  # noqa: E402
 
-__all__ = ["editors", "harness", "load"]
+__all__ = ["editors", "harness", "load", "shop", "webdriver"]
