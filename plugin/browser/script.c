@@ -4,25 +4,23 @@
 #include <inttypes.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "browser/script.h"
 #include "hash.h"
 
-/* The assembler finds it where the compiler finds our headers (-I). */
+/* client.js, and a NUL. The assembler finds it where the compiler finds our headers (-I). */
 __asm__(".section .rodata\n"
-	"fr_script_begin:\n"
+	"fr_script_source:\n"
 	".incbin \"browser/client.js\"\n"
-	"fr_script_end:\n"
 	".byte 0\n"
 	".previous\n");
-
-extern const char fr_script_begin[] __attribute__((visibility("hidden")));
-extern const char fr_script_end[] __attribute__((visibility("hidden")));
+extern const char fr_script_source[];
 
 const char *fr_script_text(size_t *ret_len)
 {
-	*ret_len = (size_t)(fr_script_end - fr_script_begin);
-	return fr_script_begin;
+	*ret_len = strlen(fr_script_source);
+	return fr_script_source;
 }
 
 char *fr_script_etag(char etag[FR_SCRIPT_ETAG_SIZE])
