@@ -103,7 +103,7 @@ bool fr_frozen_owns(int fd)
 
 int fr_frozen_mappings(void)
 {
-	return frozen.pages != NULL;
+	return (frozen.pages != NULL) + (frozen.worker_pages != NULL);
 }
 
 static void close_link(void)
@@ -390,7 +390,9 @@ static void stay(struct fr_load *load, bool in_python, const char *name)
 	close(load->talk);
 	close_link();
 	let_go();
-	fr_pages_free(frozen.pages); /* that of the keeper that this one is a copy's copy of */
+	/* Those of the keeper that this one is a copy's copy of. */
+	fr_pages_free(frozen.pages);
+	fr_pages_free(frozen.worker_pages);
 	frozen.pages = fr_pages_new();
 	frozen.worker_pages = fr_pages_new();
 	frozen.uses_len = fr_uses_len(load->uses);
