@@ -11,7 +11,7 @@ import sys
 import time
 
 # On the way: not before so much of the processor's time has been spent since the last one, nor before it is half as much as all until then.
-LEAST_S = 0.05
+LEAST_S = 0.1
 LEAST_SHARE = 0.5
 
 # What says something about a file without reading it. Python has no audit event for these.

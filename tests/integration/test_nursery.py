@@ -21,6 +21,7 @@ from harness import (
     free_port,
     process_name,
     process_state,
+    wait_until,
 )
 from swapping import workers_of, zombies_of
 
@@ -582,7 +583,7 @@ def test_one_copy_is_ready_for_the_next_load_of_what_was_edited_last() -> None:
 
 
 # Each takes a while of a processor's time.
-BURN = "import time\nend = time.process_time() + 0.08\nwhile time.process_time() < end:\n    pass\n"
+BURN = "import time\nend = time.process_time() + 0.15\nwhile time.process_time() < end:\n    pass\n"
 SLOW = {
     **FILES,
     "wsgi.py": "import package\n" + WSGI,
@@ -705,7 +706,7 @@ def test_the_first_loader_goes_when_the_master_is_killed() -> None:
         app.wait(lambda: any(process_name(pid) == "fastreload-load" for pid in others(app)), 10, "it loads")
         family = descendants_of(app.master_pid)
         os.kill(app.master_pid, signal.SIGKILL)
-        app.wait(lambda: not any(process_state(pid) not in ("Z", "X", "") for pid in family), 10, "nobody is left")
+        wait_until(lambda: not any(process_state(pid) not in ("Z", "X", "") for pid in family), 10, "nobody is left", app.log.tail)
 
 
 SLOW_TO_COME = "import time\nimport uwsgi\nuwsgi.post_fork_hook = lambda: time.sleep(1.5 * (uwsgi.worker_id() % 3 != 1))\n"
