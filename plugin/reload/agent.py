@@ -115,8 +115,14 @@ def start(wanted, is_watched, freeze, question):
                 continue
             spec = find_spec(name, path, target)
             if spec is not None:
-                return bool(spec.origin) and os.path.realpath(spec.origin) == wanted
+                return bool(spec.origin) and is_same(spec.origin)
         return False
+
+    def is_same(file):
+        try:
+            return os.path.samestat(stat(file), stat(wanted))
+        except OSError:
+            return False
 
     def stop():
         stop_hearing()

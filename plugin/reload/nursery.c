@@ -282,7 +282,7 @@ static void prepare_next(void)
 
 	for (int i = 0; i < nursery.frozen_len; i++) {
 		if (nursery.frozen[i].last_use == nursery.loads && nursery.frozen[i].is_likely &&
-		    (next < 0 || nursery.frozen[i].uses >= nursery.frozen[next].uses))
+		    (next < 0 || nursery.frozen[i].uses > nursery.frozen[next].uses))
 			next = i;
 	}
 	for (int i = 0; next >= 0 && i < nursery.frozen_len; i++)
@@ -484,15 +484,14 @@ static int fork_loader(void)
 	return 0;
 }
 
-/* The one that has come furthest of those that have not been asked yet; -1: none. Of two that had
- * read the same files the later one: it stands behind what it has only asked about. */
+/* The one that has come furthest of those that have not been asked yet; -1: none. */
 static int furthest(void)
 {
 	int best = -1;
 
 	for (int i = 0; i < nursery.frozen_len; i++) {
 		if (!nursery.frozen[i].is_asked &&
-		    (best < 0 || nursery.frozen[i].uses >= nursery.frozen[best].uses))
+		    (best < 0 || nursery.frozen[i].uses > nursery.frozen[best].uses))
 			best = i;
 	}
 	return best;

@@ -569,6 +569,15 @@ def two_frozen(app: Instance) -> list[int]:
     return frozen(app, 2)
 
 
+def test_what_the_plugin_asks_about_a_module_is_not_among_what_the_application_has_read() -> None:
+    with Instance(FILES) as app:
+        settled(app)
+        starts = [edit(app, relpath, value(f"new{number}")) for number, relpath in enumerate(("second.py", "second.py", "late.py", "late.py"))]
+        behind = [int(match.group()) for start in starts if (match := re.search(r"\d+", start))]
+        # second.py itself had not been read when its snapshot was made, but has been in that of late.py.
+        assert len(behind) == 3 and behind[0] == behind[1] < behind[2], starts
+
+
 def test_one_copy_is_ready_for_the_next_load_of_what_was_edited_last() -> None:
     with Instance(FILES) as app:
         settled(app)
