@@ -305,7 +305,7 @@ check-matrix: ## all checks against each uWSGI that Debian has, in fresh roots: 
 .PHONY: check-oracle
 ORACLE_OPERATIONS ?= 1000
 check-oracle: build/unit/check ## random operations on files: each backend tells what a comparison of all contents tells (ORACLE_OPERATIONS rounds, FR_ORACLE_SEED)
-	@CK_RUN_SUITE=random FR_ORACLE_ROUNDS=$(ORACLE_OPERATIONS) build/unit/check
+	@FR_ORACLE_SEED=$${FR_ORACLE_SEED:-$$(date +%s)} CK_RUN_SUITE=random FR_ORACLE_ROUNDS=$(ORACLE_OPERATIONS) build/unit/check
 	@CK_RUN_SUITE=watcher FR_WATCHMAN_SCENARIOS=1 build/unit/check
 
 .PHONY: check-differential

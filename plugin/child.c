@@ -1,14 +1,17 @@
 /*
  * child: how a process of the plugin's own begins. See child.h.
  */
-#define _GNU_SOURCE /* close_range */
+#define _GNU_SOURCE /* syscall */
 
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "child.h"
@@ -48,13 +51,17 @@ void fr_child_begin(const char *name)
 	(void)chdir("/");
 }
 
+#ifndef SYS_close_range
+#define SYS_close_range 436 /* the same on all architectures */
+#endif
+
 /* Before kernel 5.9: one by one. */
-static void close_from(int first)
+void fr_child_close_from(int first)
 {
 	DIR *dir;
 	struct dirent *entry;
 
-	if (close_range((unsigned)first, ~0U, 0) == 0)
+	if (syscall(SYS_close_range, first, ~0U, 0) == 0)
 		return;
 	dir = opendir("/proc/self/fd");
 	while (dir && (entry = readdir(dir))) {
@@ -82,5 +89,20 @@ void fr_child_keep(int *fds, size_t len)
 	}
 	for (size_t i = 0; i < len; i++)
 		fds[i] = moved[i] < 0 ? -1 : dup2(moved[i], next++);
-	close_from(next);
+	fr_child_close_from(next);
+}
+
+bool fr_child_has_ended(pid_t child, char *how, size_t how_size)
+{
+	int status;
+	pid_t pid = waitpid(child, &status, WNOHANG);
+
+	if (pid == 0 || (pid < 0 && errno != ECHILD))
+		return false;
+	*how = '\0';
+	if (pid > 0 && WIFSIGNALED(status))
+		snprintf(how, how_size, " by signal %d", WTERMSIG(status));
+	else if (pid > 0)
+		snprintf(how, how_size, " with code %d", WEXITSTATUS(status));
+	return true;
 }

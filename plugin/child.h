@@ -7,6 +7,7 @@
 #ifndef FR_CHILD_H
 #define FR_CHILD_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <sys/types.h>
 
@@ -26,5 +27,14 @@ void fr_child_begin(const char *name);
 void fr_child_keep(int *fds, size_t len);
 
 #define FR_CHILD_MAX_FDS 8
+
+/* Closes all descriptors from this one on, close_range(2). */
+void fr_child_close_from(int first);
+
+/*
+ * In the master: has the process ended? Then `how` is a piece of a sentence (" by signal 9"), or ""
+ * where uWSGI was quicker to reap it and there is no status. Never blocks.
+ */
+bool fr_child_has_ended(pid_t child, char *how, size_t how_size);
 
 #endif

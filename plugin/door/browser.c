@@ -7,6 +7,7 @@
 
 #include "browser/hub.h"
 #include "browser/visit.h"
+#include "child.h"
 #include "decide/assets.h"
 #include "decide/plan.h"
 #include "decide/reactions.h"
@@ -253,23 +254,15 @@ static void start_hub(int64_t now_ms)
 	browser.must_tell = browser.is_known;
 }
 
-/* uWSGI may have been quicker to reap it: then there is no status. */
 static void bury_hub(int64_t now_ms)
 {
-	char how[64] = "";
-	int status;
-	pid_t pid = waitpid(browser.pid, &status, WNOHANG);
+	char how[64];
 
-	if (pid == 0 || (pid < 0 && errno != ECHILD))
+	if (!fr_child_has_ended(browser.pid, how, sizeof(how)))
 		return;
-	if (pid > 0 && WIFSIGNALED(status))
-		snprintf(how, sizeof(how), " by signal %d", WTERMSIG(status));
-	else if (pid > 0)
-		snprintf(how, sizeof(how), " with code %d", WEXITSTATUS(status));
 	if (!uwsgi_instance_is_dying && !uwsgi_instance_is_reloading)
 		fr_log("the process that tells open pages (pid %d) has ended%s: a new one does, "
-		       "and "
-		       "they connect again\n",
+		       "and they connect again\n",
 		       (int)browser.pid, how);
 	close(browser.fd);
 	browser.fd = -1;

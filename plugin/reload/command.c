@@ -11,11 +11,11 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "child.h"
 #include "reload/command.h"
 #include "reload/wake.h"
 #include "report/tail.h"
@@ -26,14 +26,6 @@
 /* What a command leaves running in the background may hold its output: it is waited for no longer
  * than this. */
 #define FR_COMMAND_REST_MS 100
-
-/* Descriptors above this are not closed one by one where the kernel has no close_range (before
- * 5.9). */
-#define FR_COMMAND_MAX_FD 65536
-
-#ifndef SYS_close_range
-#define SYS_close_range 436 /* the same on all architectures */
-#endif
 
 static struct {
 	pid_t keeper; /* 0: none */
@@ -67,18 +59,6 @@ static int64_t now_ms(void)
 	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
-/* The instance's sockets among them: a command that stays behind must not hold them. */
-static void close_from(int first)
-{
-	long limit = sysconf(_SC_OPEN_MAX);
-
-	if (syscall(SYS_close_range, first, ~0U, 0) == 0)
-		return;
-	for (int fd = first;
-	     fd < (limit < 0 || limit > FR_COMMAND_MAX_FD ? FR_COMMAND_MAX_FD : limit); fd++)
-		close(fd);
-}
-
 static void reset_signals(void)
 {
 	sigset_t none;
@@ -99,7 +79,8 @@ __attribute__((noreturn)) static void become_command(char *const *argv, char *co
 	(void)dup2(null, 0);
 	(void)dup2(output, 1);
 	(void)dup2(output, 2);
-	close_from(3);
+	fr_child_close_from(3); /* the instance's sockets among them: what stays behind must not
+				   hold them */
 	reset_signals();
 	execvpe(argv[0], argv, envp);
 	dprintf(2, "%s: %s\n", argv[0], strerror(errno));
@@ -202,7 +183,7 @@ __attribute__((noreturn)) static void keeper_run(char *const *argv, char *const 
 	(void)prctl(PR_SET_PDEATHSIG, SIGTERM);
 	(void)prctl(PR_SET_CHILD_SUBREAPER, 1);
 	(void)dup2(fd, 3); /* of all that the master has open, only this is kept */
-	close_from(4);
+	fr_child_close_from(4);
 	sigemptyset(&child);
 	sigaddset(&child, SIGCHLD);
 	(void)sigprocmask(SIG_BLOCK, &child, NULL); /* but in ppoll */

@@ -6,7 +6,7 @@
  * costs and waits long enough to stay below its share. Where memory is short it ends: the master
  * starts another one, which finds what this one has not said.
  */
-#define _GNU_SOURCE /* close_range, statx */
+#define _GNU_SOURCE /* statx */
 
 #include <dirent.h>
 #include <errno.h>

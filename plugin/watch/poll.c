@@ -21,6 +21,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "child.h"
 #include "hash.h"
 #include "watch/outpost.h"
 #include "watch/poll.h"
@@ -444,16 +445,10 @@ static void repeat(struct fr_source *source, fr_source_report *report, void *ctx
 /* Has the process ended? Says so if it did by itself. */
 static void watch_end(struct post *post, struct fr_node *root, fr_source_report *report, void *ctx)
 {
-	char text[160], how[64] = "";
-	int status;
-	pid_t pid = waitpid(post->pid, &status, WNOHANG);
+	char text[160], how[64];
 
-	if (pid == 0 || (pid < 0 && errno != ECHILD))
+	if (!fr_child_has_ended(post->pid, how, sizeof(how)))
 		return;
-	if (pid > 0 && WIFSIGNALED(status))
-		snprintf(how, sizeof(how), " by signal %d", WTERMSIG(status));
-	else if (pid > 0)
-		snprintf(how, sizeof(how), " with code %d", WEXITSTATUS(status));
 	snprintf(text, sizeof(text),
 		 "is looked at by a new process: the old one (pid %d) was ended%s; what it missed "
 		 "is found",

@@ -9,10 +9,8 @@ import contextlib
 import json
 import os
 import re
-import shutil
 import signal
 import socket
-import subprocess
 import threading
 import time
 from pathlib import Path
@@ -22,6 +20,7 @@ import pytest
 
 import apps
 import harness
+import nginx
 from harness import Instance, Server, children_of, free_port, process_name, wait_until
 from pages import PATH, LiveReload, Page, ask, connect, request_bytes, status_of
 from test_bad_input import options, refused
@@ -199,7 +198,7 @@ def test_through_the_http_router() -> None:
 
 
 @contextlib.contextmanager
-def nginx(folder: Path, directive: str) -> Iterator[int]:
+def nginx_with(folder: Path, directive: str) -> Iterator[int]:
     """Runs an nginx with one location, and yields its port."""
     port = free_port()
     (folder / "nginx.conf").write_text(
@@ -213,27 +212,13 @@ http {{
 }}
 """
     )
-    log = (folder / "nginx.log").open("wb")
-    process = subprocess.Popen(
-        ["nginx", "-p", str(folder), "-c", "nginx.conf"],
-        stdin=subprocess.DEVNULL,
-        stdout=log,
-        stderr=log,
-        start_new_session=True,
-        preexec_fn=harness.die_with_parent,
-        env={**os.environ, "PATH": os.environ.get("PATH", "") + ":/usr/sbin"},
-    )
-    try:
+    with nginx.running(folder):
         yield port
-    finally:
-        log.close()
-        harness.end_process_tree(process)
 
 
 @pytest.mark.parametrize("way", ["uwsgi", "scgi", "proxy"])
 def test_through_nginx(tmp_path: Path, way: str) -> None:
-    if shutil.which("nginx", path=os.environ.get("PATH", "") + ":/usr/sbin") is None:
-        pytest.skip("nginx is not installed (nginx-light)")
+    nginx.require()
     port = free_port()
     option = {"uwsgi": "socket", "scgi": "scgi-socket", "proxy": "http-socket"}[way]
     pass_to = {"uwsgi": "uwsgi_pass ", "scgi": "scgi_pass ", "proxy": "proxy_pass http://"}[way]
@@ -242,7 +227,7 @@ def test_through_nginx(tmp_path: Path, way: str) -> None:
         directive += " proxy_set_header Host $http_host;"
     else:
         directive += f" include /etc/nginx/{way}_params; {way}_param PATH_INFO $document_uri;"
-    with browsing(ini=(f"{option} = 127.0.0.1:{port}",)) as app, nginx(tmp_path, directive) as outside:
+    with browsing(ini=(f"{option} = 127.0.0.1:{port}",)) as app, nginx_with(tmp_path, directive) as outside:
         app.wait(lambda: can_connect(outside), 15, "nginx listens")
         told_through(app, ("127.0.0.1", outside))
 

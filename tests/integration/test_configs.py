@@ -22,6 +22,7 @@ import pytest
 
 import editors
 import harness
+import nginx
 from harness import CHECKOUT, Server, free_port, http_get
 from test_languages import PLUGIN_FOLDERS
 
@@ -196,7 +197,7 @@ def test_the_project_of_make_run_reloads(tmp_path: Path) -> None:
 
 
 @contextlib.contextmanager
-def nginx(folder: Path, *, to: int) -> Iterator[int]:
+def nginx_of(folder: Path, *, to: int) -> Iterator[int]:
     """Runs nginx with a copy's nginx.conf, in which nothing but the two ports is changed; yields its own."""
     port = free_port()
     conf = folder / "nginx.conf"
@@ -205,32 +206,18 @@ def nginx(folder: Path, *, to: int) -> Iterator[int]:
         assert text.count(old) == 1
         text = text.replace(old, f"{old.rpartition(':')[0]}:{new};")
     conf.write_text(text)
-    log = (folder / "nginx.log").open("wb")
-    process = subprocess.Popen(
-        ["nginx", "-p", str(folder), "-c", "nginx.conf"],
-        stdin=subprocess.DEVNULL,
-        stdout=log,
-        stderr=log,
-        start_new_session=True,
-        preexec_fn=harness.die_with_parent,
-        env={**os.environ, "PATH": os.environ.get("PATH", "") + ":/usr/sbin"},
-    )
-    try:
+    with nginx.running(folder):
         yield port
-    finally:
-        log.close()
-        harness.end_process_tree(process)
 
 
 def test_a_saved_file_is_served_through_nginx(tmp_path: Path) -> None:
     harness.require_plugin()
-    if shutil.which("nginx", path=os.environ.get("PATH", "") + ":/usr/sbin") is None:
-        pytest.skip("nginx is not installed (nginx-light)")
+    nginx.require()
     # nginx's workers run as somebody else, who has to get through the folders of this test.
     for folder in (tmp_path, *tmp_path.parents[:2]):
         folder.chmod(0o755)
     server = Configured("nginx", SPECIAL["nginx"], tmp_path)
-    with nginx(server.folder, to=server.port) as port, server:
+    with nginx_of(server.folder, to=server.port) as port, server:
         server.port = port
         server.wait_answer(OLD)
         server.save_and_await()
