@@ -120,8 +120,7 @@ static bool find_directive(struct piece policy, const char *wanted, struct piece
 	while (next(&policy, ';', &directive)) {
 		struct piece rest = trim(directive), name;
 
-		(void)next(&rest, ' ', &name);
-		if (is(name, wanted)) {
+		if (next(&rest, ' ', &name) && is(name, wanted)) {
 			*ret_sources = rest.text ? rest : (struct piece){"", 0};
 			return true;
 		}
