@@ -276,8 +276,9 @@ static bool send_frame(struct client *client, enum fr_websocket_opcode opcode, c
 		       size_t len)
 {
 	uint8_t frame[FR_MESSAGE_SIZE + 4];
+	size_t frame_len = fr_websocket_write(opcode, text, len, frame);
 
-	return put(client, frame, fr_websocket_write(opcode, text, len, frame));
+	return put(client, frame, frame_len);
 }
 
 static void broadcast(const char *text, size_t len)
@@ -303,9 +304,10 @@ static void broadcast_livereload(const char *path)
 static void greet(struct client *client)
 {
 	char text[FR_MESSAGE_SIZE];
+	size_t len = fr_message_hello(text, hub.generation, hub.broken_len > 0);
 
 	hub.next_id++;
-	if (!send_event(client, text, fr_message_hello(text, hub.generation, hub.broken_len > 0)))
+	if (!send_event(client, text, len))
 		return;
 	if (hub.broken_len > 0)
 		(void)send_event(client, hub.broken, hub.broken_len);
@@ -327,12 +329,14 @@ static void greet_those_who_wait(void)
 static void tell_reload(void)
 {
 	char text[FR_MESSAGE_SIZE];
+	size_t len;
 
 	if (hub.news.generation != hub.generation)
 		hub.broken_len = 0;
 	hub.generation = hub.news.generation;
 	greet_those_who_wait();
-	broadcast(text, fr_message_reload(text, hub.generation, hub.news.reason));
+	len = fr_message_reload(text, hub.generation, hub.news.reason);
+	broadcast(text, len);
 	broadcast_livereload("/");
 }
 
@@ -364,11 +368,12 @@ static void tell_broken(void)
 static void tell_restored(void)
 {
 	char text[FR_MESSAGE_SIZE];
+	size_t len = fr_message_restored(text);
 
 	if (hub.broken_len == 0)
 		return;
 	hub.broken_len = 0;
-	broadcast(text, fr_message_restored(text));
+	broadcast(text, len);
 }
 
 /* Returns whether there was something. */
@@ -559,11 +564,12 @@ static void close_socket(struct client *client, int status)
 static bool take_text(struct client *client, const char *text, size_t len)
 {
 	char answer[FR_MESSAGE_SIZE];
+	size_t answer_len = fr_message_livereload_hello(answer);
 
 	if (client->has_said_hello || !fr_message_is_livereload_hello(text, len))
 		return true;
 	client->has_said_hello = true;
-	return send_frame(client, FR_WEBSOCKET_TEXT, answer, fr_message_livereload_hello(answer));
+	return send_frame(client, FR_WEBSOCKET_TEXT, answer, answer_len);
 }
 
 /* A piece of a message, or a whole one. Returns 0, or the status to close with; -1: dropped. */

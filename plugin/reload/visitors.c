@@ -290,11 +290,13 @@ static bool does_head_fit(struct wsgi_request *request, struct page *page)
 {
 	const char *extra[FR_VISITORS_EXTRA];
 	struct fr_head head;
+	size_t extra_len;
 
 	if (!request->headers || !is_navigation(request))
 		return false;
+	extra_len = find_extra(request, extra);
 	fr_head_look(request->status, request->headers->buf, request->headers->pos, extra,
-		     find_extra(request, extra), &head);
+		     extra_len, &head);
 	if (head.verdict == FR_HEAD_FORBIDDEN && is_new(COMPLAINT_POLICY))
 		uwsgi_log_verbose(
 			"[fastreload] %.*s and perhaps other pages do not follow the code: their "

@@ -21,6 +21,7 @@ static int read_exact(const char *text, size_t len, struct fr_http_request *ret_
 
 	free(copy);
 	copy = malloc(len + !len);
+	ck_assert_ptr_nonnull(copy);
 	memcpy(copy, text, len);
 	return fr_http_read(copy, len, ret_request);
 }

@@ -97,7 +97,7 @@ static void check_case(const struct fr_plan_facts *facts, const char *file, cons
 	const json_t *list = json_object_get(item, "paths");
 	const char *does = json_string_value(json_object_get(item, "does"));
 	static char texts[MAX_PATHS][256];
-	const char *paths[MAX_PATHS];
+	const char *paths[MAX_PATHS] = {NULL};
 	struct fr_plan plan_made;
 	char text[512];
 
