@@ -363,6 +363,10 @@ static void look_at_file(const char *path, bool with_content)
 	}
 	if (!file && !fr_tree_folder_of(post.with.tree, path))
 		return;
+	if (now.stx_mask && to_ns(&now.stx_mtime) != stamp.mtime_ns) { /* written in between */
+		note_hot(path, now_ms());
+		return;
+	}
 	take_change(file, path, &now, &stamp);
 }
 

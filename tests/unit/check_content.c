@@ -56,6 +56,20 @@ START_TEST(test_same_file_has_the_same_stamp_and_hash)
 }
 END_TEST
 
+/* On a file system that keeps that time, which moves at the next reading after a write. */
+START_TEST(test_a_file_does_not_show_that_it_was_read)
+{
+	const struct timespec old[2] = {{.tv_sec = 1000000000}, {.tv_sec = 1000000001}};
+	struct stat st;
+
+	fr_disk_write(path, "one");
+	ck_assert_int_eq(utimensat(AT_FDCWD, path, old, 0), 0);
+	ck_assert(stamp(true).has_hash);
+	ck_assert_int_eq(stat(path, &st), 0);
+	ck_assert_int_eq(st.st_atim.tv_sec, 1000000000);
+}
+END_TEST
+
 START_TEST(test_same_content_in_another_file_has_the_same_hash_only)
 {
 	struct fr_stamp a, b;
@@ -263,6 +277,7 @@ Suite *fr_check_content_suite(void)
 	tcase_set_timeout(tcase, 20);
 	tcase_add_checked_fixture(tcase, setup, teardown);
 	tcase_add_test(tcase, test_same_file_has_the_same_stamp_and_hash);
+	tcase_add_test(tcase, test_a_file_does_not_show_that_it_was_read);
 	tcase_add_test(tcase, test_same_content_in_another_file_has_the_same_hash_only);
 	tcase_add_test(tcase, test_other_content_of_the_same_size_has_another_hash);
 	tcase_add_test(tcase, test_hash_that_is_not_known_is_never_the_same);
