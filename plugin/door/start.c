@@ -327,5 +327,6 @@ void fr_start_generations(void)
 	if (refusal)
 		fr_verbose("each worker loads the application itself: %s\n", refusal);
 	else
-		fr_generation_use_nursery(&limits, &uses_hooks, NULL);
+		fr_generation_use_nursery(&limits, &uses_hooks, NULL,
+					  fr_watcher_tree(fr_door.watcher));
 }

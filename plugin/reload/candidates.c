@@ -168,10 +168,10 @@ bool fr_candidates_have_nursery(void)
 }
 
 void fr_candidates_use_nursery(const struct fr_nursery_limits *limits,
-			       const struct fr_uses_hooks *hooks, void *ctx)
+			       const struct fr_uses_hooks *hooks, void *ctx, struct fr_tree *tree)
 {
 	candidates.has_nursery = true;
-	fr_nursery_open(uwsgi.numproc, limits, fr_spare_was_lazy(), hooks, ctx);
+	fr_nursery_open(uwsgi.numproc, limits, fr_spare_was_lazy(), hooks, ctx, tree);
 }
 
 void fr_candidates_enter_loop(void)

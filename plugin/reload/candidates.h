@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 struct fr_nursery_limits;
+struct fr_tree;
 struct fr_uses_hooks;
 
 enum fr_candidates_state {
@@ -23,7 +24,7 @@ enum fr_candidates_state {
 
 /* Lets a nursery load; hooks and ctx are borrowed for ever. */
 void fr_candidates_use_nursery(const struct fr_nursery_limits *limits,
-			       const struct fr_uses_hooks *hooks, void *ctx);
+			       const struct fr_uses_hooks *hooks, void *ctx, struct fr_tree *tree);
 
 /* Does one? */
 bool fr_candidates_have_nursery(void);

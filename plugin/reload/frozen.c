@@ -9,6 +9,7 @@
 #include "reload/pages.h"
 #include "reload/python.h"
 #include "reload/rows.h"
+#include "watch/opens.h"
 #include "watch/uses.h"
 
 extern struct uwsgi_server uwsgi;
@@ -143,10 +144,15 @@ static enum fr_order_kind wait_for_order(struct fr_load *load, int *fds, int *re
 	return load->order.kind;
 }
 
+bool fr_frozen_knows_readers(const struct fr_load *load, const char *path)
+{
+	return uwsgi_endswith((char *)path, (char *)".py") || fr_opens_tells(load->opens, path);
+}
+
 /*
  * The first file that was read before the freeze and is surely not as it was: one of those that
  * the order names, or one in a watched folder. These are few. NULL: there is none. What is no
- * module and was not read by Python may have been read by others.
+ * module, and was not read by Python, may have been read by a library in C.
  */
 static const char *outdated_by(const struct fr_load *load)
 {
@@ -155,7 +161,7 @@ static const char *outdated_by(const struct fr_load *load)
 
 	for (uint32_t i = 0; i < load->order.paths_len; i++) {
 		if (*path &&
-		    (fr_uses_has(load->uses, path) || !uwsgi_endswith((char *)path, (char *)".py")))
+		    (fr_uses_has(load->uses, path) || !fr_frozen_knows_readers(load, path)))
 			return path;
 		path += strlen(path) + 1;
 	}
@@ -225,9 +231,11 @@ static void go_on(struct fr_load *load, const int *fds, int fds_len)
 	fr_rows_enter(load->setup->wid);
 	fr_rows_restore(load->setup->wid, (uint32_t)load->setup->wid);
 	fr_rows_restore_request();
-	if (load->order.kind == FR_ORDER_LOAD &&
-	    !fr_frozen_tell(load, load->talk, FR_REPORT_LOADER, ""))
+	if (load->order.kind != FR_ORDER_LOAD)
+		return;
+	if (!fr_frozen_tell(load, load->talk, FR_REPORT_LOADER, ""))
 		_exit(0); /* the master has given this load up */
+	fr_opens_resume(load->opens);
 }
 
 /* What of a process's memory nobody else has, in KiB; 0: the kernel does not say (before 4.14). */
@@ -389,6 +397,7 @@ static void stay(struct fr_load *load, bool in_python, const char *name)
 	signal(SIGCHLD, SIG_IGN); /* nobody waits here for the copies */
 	close(load->talk);
 	close_link();
+	fr_opens_pause(load->opens);
 	let_go();
 	/* Those of the keeper that this one is a copy's copy of. */
 	fr_pages_free(frozen.pages);
@@ -454,6 +463,7 @@ bool fr_frozen_split(struct fr_load *load, bool in_python, enum fr_report_kind k
 
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0)
 		return false;
+	fr_opens_note(load->opens, load->uses);
 	pid = in_python ? fr_python_fork() : fork();
 	if (pid == 0) {
 		close(ends[0]);

@@ -14,6 +14,7 @@
 
 #include "reload/loader.h"
 
+struct fr_opens;
 struct fr_pages;
 struct fr_uses;
 
@@ -21,9 +22,10 @@ struct fr_uses;
 struct fr_load {
 	const struct fr_loader_setup *setup;
 	struct fr_order order;
-	struct fr_uses *uses; /* what it has read */
-	int talk;             /* FR_FD_TALK */
-	int ice;              /* where a frozen process hears of orders; -1: this is none */
+	struct fr_uses *uses;   /* what it has read */
+	struct fr_opens *opens; /* what of that Python may not know; NULL: not to be known */
+	int talk;               /* FR_FD_TALK */
+	int ice;                /* where a frozen process hears of orders; -1: this is none */
 };
 
 /* Tells the master. Returns whether it still listens. */
@@ -37,6 +39,9 @@ bool fr_frozen_tell(const struct fr_load *load, int fd, enum fr_report_kind kind
  * told of it.
  */
 bool fr_frozen_split(struct fr_load *load, bool in_python, enum fr_report_kind kind);
+
+/* Is a file that is not among the uses surely one that was not read? path: absolute. */
+bool fr_frozen_knows_readers(const struct fr_load *load, const char *path);
 
 /* For the workers that a copy brings forth: the pages that the first requests need; NULL: not known
  * of a process that began at the beginning. Valid for ever. */

@@ -35,9 +35,9 @@ int fr_generation_prepare(int64_t mercy_ms, int64_t timeout_ms)
 }
 
 void fr_generation_use_nursery(const struct fr_nursery_limits *limits,
-			       const struct fr_uses_hooks *hooks, void *ctx)
+			       const struct fr_uses_hooks *hooks, void *ctx, struct fr_tree *tree)
 {
-	fr_candidates_use_nursery(limits, hooks, ctx);
+	fr_candidates_use_nursery(limits, hooks, ctx, tree);
 	fr_first_prepare();
 }
 

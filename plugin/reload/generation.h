@@ -26,9 +26,10 @@ int fr_generation_prepare(int64_t mercy_ms, int64_t timeout_ms);
 /* Lets a nursery load the generations; hooks and ctx are borrowed for ever.
  * After fr_generation_prepare. */
 struct fr_nursery_limits;
+struct fr_tree;
 struct fr_uses_hooks;
 void fr_generation_use_nursery(const struct fr_nursery_limits *limits,
-			       const struct fr_uses_hooks *hooks, void *ctx);
+			       const struct fr_uses_hooks *hooks, void *ctx, struct fr_tree *tree);
 
 /* In the master, when its loop begins: undoes what only the start needed. */
 void fr_generation_enter_loop(void);

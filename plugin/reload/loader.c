@@ -14,6 +14,7 @@
 #include "reload/python.h"
 #include "reload/rows.h"
 #include "watch/bytecode.h"
+#include "watch/opens.h"
 #include "watch/uses.h"
 
 extern struct uwsgi_server uwsgi;
@@ -55,8 +56,8 @@ static bool note_fd(int fd)
 /* Was it there before the application, or is it one of ours? */
 static bool is_known(int fd)
 {
-	return fd == load.talk || fr_frozen_owns(fd) || fd >= 8192 ||
-	       loader.fds_at_start[fd / 8] & (uint8_t)(1u << fd % 8);
+	return fd == load.talk || fd == fr_opens_fd(load.opens) || fr_frozen_owns(fd) ||
+	       fd >= 8192 || loader.fds_at_start[fd / 8] & (uint8_t)(1u << fd % 8);
 }
 
 /* Sockets, pipes, and what has no name in any folder (an epoll, an eventfd): two processes cannot
@@ -216,6 +217,7 @@ static void fork_workers(void)
 
 	if (!mine)
 		_exit(1);
+	fr_opens_pause(load.opens);
 	memcpy(mine, shared, rows * sizeof(*mine));
 	for (uint32_t i = 0; i < order->wids_len; i++) {
 		int wid = order->wids[i];
@@ -245,14 +247,17 @@ static void keep_good(void)
 	fork_workers(); /* in a copy, for an order to respawn */
 }
 
-/* An edit of a module that is imported only by the workers, when they need it: then all that is
- * loaded can stay. */
+/* An edit of what only the workers read, when they need it (a template, a module that is imported
+ * late): then all that is loaded can stay. */
 static void keep_what_is_loaded(void)
 {
 	const char *wanted = load.order.text;
 
-	if (!load.setup->may_freeze_edited || !uwsgi_endswith(load.order.text, (char *)".py") ||
-	    fr_uses_has(load.uses, wanted) || !fr_uses_is_complete(load.uses) || unsuitable())
+	if (!load.setup->may_freeze_edited || !*wanted)
+		return;
+	fr_opens_note(load.opens, load.uses);
+	if (fr_uses_has(load.uses, wanted) || !fr_frozen_knows_readers(&load, wanted) ||
+	    !fr_uses_is_complete(load.uses) || unsuitable())
 		return;
 	(void)fr_frozen_split(&load, false, FR_REPORT_FROZEN);
 }
@@ -350,6 +355,7 @@ void fr_loader_run(const struct fr_loader_setup *given, const struct fr_order *f
 	loader.shared_at_start = count_shared();
 	if (fr_uses_new(given->uses_hooks, given->uses_ctx, &load.uses) < 0)
 		_exit(1);
+	load.opens = fr_opens_new(given->tree);
 	note_files_of_options();
 	if (fr_python_note_uses(load.uses) &&
 	    (given->may_freeze_edited || given->may_freeze_on_way))

@@ -12,6 +12,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+struct fr_tree;
 struct fr_uses_hooks;
 
 /* As these processes are called in ps(1), beside the workers, which keep uWSGI's name. */
@@ -89,6 +90,7 @@ struct fr_loader_setup {
 			       shared by its workers */
 	const struct fr_uses_hooks *uses_hooks;
 	void *uses_ctx;
+	struct fr_tree *tree; /* what is watched */
 };
 
 /* In the process that has just been forked: takes the order and the descriptor to talk on, and

@@ -75,7 +75,7 @@ const char *fr_nursery_refusal(void)
 }
 
 void fr_nursery_open(int wid, const struct fr_nursery_limits *limits, bool must_be_clean,
-		     const struct fr_uses_hooks *hooks, void *ctx)
+		     const struct fr_uses_hooks *hooks, void *ctx, struct fr_tree *tree)
 {
 	nursery.limits = *limits;
 	if (nursery.limits.before_edited > FR_NURSERY_MAX_FROZEN)
@@ -87,6 +87,7 @@ void fr_nursery_open(int wid, const struct fr_nursery_limits *limits, bool must_
 		.must_be_clean = must_be_clean,
 		.uses_hooks = hooks,
 		.uses_ctx = ctx,
+		.tree = tree,
 	};
 }
 

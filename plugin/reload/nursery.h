@@ -16,6 +16,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct fr_tree;
 struct fr_uses_hooks;
 
 struct fr_nursery_limits {
@@ -51,10 +52,10 @@ const char *fr_nursery_refusal(void);
 /*
  * wid: a worker slot that is for the loader alone. must_be_clean: the user has asked for lazy-apps,
  * so what an application starts or opens while it is loaded must not be shared by its workers.
- * hooks and ctx are borrowed for ever.
+ * hooks, ctx and the tree of what is watched are borrowed for ever.
  */
 void fr_nursery_open(int wid, const struct fr_nursery_limits *limits, bool must_be_clean,
-		     const struct fr_uses_hooks *hooks, void *ctx);
+		     const struct fr_uses_hooks *hooks, void *ctx, struct fr_tree *tree);
 
 /* In the master, when its loop begins. */
 void fr_nursery_enter_loop(void);

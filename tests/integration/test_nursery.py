@@ -531,6 +531,86 @@ def test_an_edit_of_a_counted_file_is_served_however_the_application_reads_it(wh
             assert ask(app)[1] == f"n{number}"
 
 
+# Read when the first request comes, and kept: as Django keeps its templates.
+LATE_PAGE = """\
+import os
+import settings
+import first
+import second
+pages = {}
+
+
+def application(environ, start_response):
+    import json
+    if "page" not in pages:
+        with open("templates/page.yaml") as file:
+            pages["page"] = file.read().strip()
+    body = [settings.VALUE, first.VALUE, second.VALUE, pages["page"]]
+    start_response("200 OK", [("Content-Type", "application/json")])
+    return [json.dumps([os.getpid(), body]).encode()]
+"""
+# A library in C that opens the file itself, and that Python tells nothing of.
+READ_BY_C = """\
+import readline
+try:
+    readline.read_history_file("templates/{}")
+    VALUE = readline.get_history_item(1)
+except OSError:
+    VALUE = "nothing"
+"""
+
+
+@pytest.mark.parametrize("how", ("inplace", "atomic"))
+def test_the_second_edit_of_a_file_that_is_read_late_loads_nothing_again(how: str) -> None:
+    with Instance({**FILES, "wsgi.py": LATE_PAGE, "templates/page.yaml": "p0\n"}) as app:
+        settled(app)
+        edit(app, "second.py", value("new1"))
+        edit(app, "second.py", value("new2"))
+        before = edit(app, "second.py", value("new3"))
+        froms = []
+        for number in range(1, 4):
+            froms.append(edit(app, "templates/page.yaml", f"p{number}\n", how))
+            assert ask(app)[2:] == ["new3", f"p{number}"]
+        assert froms[0] == before, "from where the last edited module was frozen"
+        assert froms[1] == froms[2] != before
+        edit(app, "second.py", value("new4"))
+        assert ask(app)[2:] == ["new4", "p3"]
+
+
+@pytest.mark.parametrize("relpath", ("first.py", "second.py"))
+def test_an_edit_of_what_a_library_in_c_has_read_is_served(relpath: str) -> None:
+    files = {**FILES, "wsgi.py": LATE_PAGE, relpath: READ_BY_C.format("data.yaml"), "templates/data.yaml": "d0\n", "templates/page.yaml": "p0\n"}
+    with Instance(files) as app:
+        settled(app)
+        for number in range(1, 4):
+            for name, text in (("page.yaml", f"p{number}"), ("page.yaml", f"q{number}"), ("data.yaml", f"d{number}")):
+                edit(app, "templates/" + name, text + "\n")
+                assert text in ask(app)
+
+
+def test_a_file_that_a_library_in_c_has_looked_for_in_vain_is_served_when_it_comes() -> None:
+    with Instance({**FILES, "wsgi.py": LATE_PAGE, "first.py": READ_BY_C.format("later.yaml"), "templates/page.yaml": "p0\n"}) as app:
+        settled(app)
+        edit(app, "templates/page.yaml", "p1\n")
+        edit(app, "templates/page.yaml", "p2\n")
+        edit(app, "templates/later.yaml", "here\n")
+        assert ask(app)[1] == "here"
+        edit(app, "templates/later.yaml", "again\n")
+        assert ask(app)[1] == "again"
+
+
+def test_a_file_that_a_library_in_c_has_read_by_another_name_is_served() -> None:
+    files = {**FILES, "wsgi.py": LATE_PAGE, "first.py": READ_BY_C.format("../../outside.yaml"), "templates/data.yaml": "d0\n", "templates/page.yaml": "p0\n"}
+    app = Instance(files)
+    os.link(app.path("templates/data.yaml"), app.path("../outside.yaml"))
+    with app:
+        settled(app)
+        edit(app, "templates/page.yaml", "p1\n")
+        edit(app, "templates/page.yaml", "p2\n")
+        edit(app, "templates/data.yaml", "d1\n")
+        assert ask(app)[1] == "d1"
+
+
 @pytest.mark.xfail(reason="two saves of one length within a second, and sys.pycache_prefix set by the application")
 def test_a_cache_of_bytecode_elsewhere_hides_no_edit() -> None:
     files = {**FILES, "wsgi.py": "import sys\nsys.pycache_prefix = sys.path[0] + '/../caches'\n" + WSGI}
