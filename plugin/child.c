@@ -48,7 +48,7 @@ void fr_child_begin(const char *name)
 		(void)sigaction(ignored[i], &action, NULL);
 	sigemptyset(&none);
 	(void)sigprocmask(SIG_SETMASK, &none, NULL);
-	(void)chdir("/");
+	(void)!chdir("/"); /* so that no file system is kept from being unmounted */
 }
 
 #ifndef SYS_close_range
