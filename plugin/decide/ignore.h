@@ -31,6 +31,7 @@ struct fr_ignore_line {
 	const char *text;
 	unsigned number;
 	bool is_negated; /* "!…": takes back what a line before it has ignored */
+	bool is_final;   /* of a file that is written for us: it holds whatever was loaded */
 };
 
 /* Told of each line that can match nothing, or is refused; line 0 is the file as a whole. reason is

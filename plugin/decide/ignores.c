@@ -43,7 +43,8 @@ struct fr_ignores {
 	size_t added_len;
 	struct place *buckets[FR_IGNORES_BUCKETS];
 	size_t bytes;
-	bool has_was; /* some place has */
+	bool has_was;                   /* some place has */
+	const struct fr_loaded *loaded; /* borrowed, or NULL */
 	struct view views[2];
 };
 
@@ -123,6 +124,16 @@ int fr_ignores_add(struct fr_ignores *ignores, struct fr_ignore *file)
 	ignores->added[ignores->added_len++] = file;
 	forget_views(ignores);
 	return 0;
+}
+
+void fr_ignores_use_loaded(struct fr_ignores *ignores, const struct fr_loaded *loaded)
+{
+	ignores->loaded = loaded;
+}
+
+const struct fr_loaded *fr_ignores_loaded(const struct fr_ignores *ignores)
+{
+	return ignores->loaded;
 }
 
 /* ---- places ---- */
@@ -328,15 +339,19 @@ static bool last_match(const struct fr_ignores *ignores, const struct view *view
 	while (places_len > 0 && view->places[places_len - 1]->folder_len >= above_len)
 		places_len--;
 	for (size_t i = ignores->added_len; i > 0; i--) {
-		if (ask(ignores->added[i - 1], question, question->root_len, ret_line))
+		if (ask(ignores->added[i - 1], question, question->root_len, ret_line)) {
+			ret_line->is_final = true;
 			return true;
+		}
 	}
 	for (size_t i = places_len; i > 0; i--) {
 		const struct place *place = view->places[i - 1];
 
 		if (ask(file_of(place, FR_IGNORES_RELOAD, question->was), question,
-			place->folder_len, ret_line))
+			place->folder_len, ret_line)) {
+			ret_line->is_final = true;
 			return true;
+		}
 	}
 	return ask_git(view->places, places_len, question, ret_line);
 }

@@ -19,6 +19,7 @@
 #include "decide/ignore.h"
 
 struct fr_ignores;
+struct fr_loaded;
 
 /* The files that a folder may have. A later one decides over an earlier one. */
 enum fr_ignores_kind {
@@ -54,6 +55,11 @@ int fr_ignores_set(struct fr_ignores *ignores, const char *folder, enum fr_ignor
 /* The file that was set, borrowed, or NULL. */
 const struct fr_ignore *fr_ignores_get(const struct fr_ignores *ignores, const char *folder,
 				       enum fr_ignores_kind kind);
+
+/* Which files the application has loaded (borrowed from now on; NULL: nothing is known): for
+ * whoever judges by these files, see decide/judge. */
+void fr_ignores_use_loaded(struct fr_ignores *ignores, const struct fr_loaded *loaded);
+const struct fr_loaded *fr_ignores_loaded(const struct fr_ignores *ignores);
 
 /* Is the folder a repository's top? As fr_ignores_set. */
 int fr_ignores_set_repository(struct fr_ignores *ignores, const char *folder, bool is_repository,

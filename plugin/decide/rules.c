@@ -354,6 +354,7 @@ static void set_verdict(struct fr_verdict *verdict, bool counts, const struct fr
 	verdict->pattern = rule ? fr_pattern_text(rule->pattern) : NULL;
 	verdict->origin = rule ? rule->origin : NULL;
 	verdict->line = 0;
+	verdict->is_loaded = false;
 }
 
 /* Left out by an ignore file. */
@@ -363,6 +364,7 @@ static void set_ignored(struct fr_verdict *verdict, const struct fr_ignore_line 
 	verdict->pattern = ignored->text;
 	verdict->origin = ignored->file;
 	verdict->line = ignored->number;
+	verdict->is_loaded = false;
 }
 
 /* Is it one of the user's, and so behind the ignore files? */
@@ -494,6 +496,7 @@ void fr_rules_judge_folder(const struct fr_rules *rules, const char *path,
 		ret_verdict->pattern = "pyvenv.cfg";
 		ret_verdict->origin = "virtual environment";
 		ret_verdict->line = 0;
+		ret_verdict->is_loaded = false;
 		return;
 	}
 	set_verdict(ret_verdict, true, rule);

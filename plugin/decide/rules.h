@@ -37,7 +37,8 @@ struct fr_verdict {
 	bool counts;         /* file: a change of it matters; folder: it is watched and entered */
 	const char *pattern; /* the pattern that decided, or NULL where none matched */
 	const char *origin;  /* "built-in source files", "--fastreload-exclude", … or NULL */
-	unsigned line; /* then origin is the path of an ignore file, and this the line; or 0 */
+	unsigned line;  /* then origin is the path of an ignore file, and this the line; or 0 */
+	bool is_loaded; /* it counts although that line ignores it (see decide/judge) */
 };
 
 struct fr_rules;

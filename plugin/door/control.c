@@ -9,6 +9,7 @@
 #include "door/control.h"
 #include "door/cycle.h"
 #include "door/door.h"
+#include "door/learn.h"
 #include "door/publish.h"
 #include "door/settings.h"
 #include "door/tell.h"
@@ -110,10 +111,12 @@ static const char *find(const char *path, struct fr_explanation *ret_explanation
 		return "it is in no watched folder";
 	/* In the master the ignore files are as they were read last, because nothing may change by
 	 * a question; a worker has only what it was born with, and reads them. */
-	if (is_master())
+	if (is_master()) {
 		may_look = fr_watcher_looks_itself(fr_door.watcher, path);
-	else
+	} else {
 		files = fr_settings.ignorefiles;
+		fr_learn_in_worker(path);
+	}
 	if (!fr_explain_judge(judge, files, may_look, root->name, path, ret_explanation))
 		return "there is not enough memory";
 	return NULL;
@@ -129,6 +132,7 @@ const char *fr_control_explain(const char *path, struct fr_json *json)
 		return error;
 	fr_json_string(json, "path", path);
 	fr_json_bool(json, "counts", explanation.verdict.counts);
+	fr_json_bool(json, "loaded", explanation.verdict.is_loaded);
 	fr_json_string(json, "pattern", explanation.verdict.pattern);
 	fr_json_string(json, "origin", explanation.verdict.origin);
 	fr_json_number(json, "line", explanation.verdict.line);

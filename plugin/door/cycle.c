@@ -10,6 +10,7 @@
 #include "door/control.h"
 #include "door/cycle.h"
 #include "door/door.h"
+#include "door/learn.h"
 #include "door/listen.h"
 #include "door/say.h"
 #include "door/settings.h"
@@ -269,6 +270,7 @@ static void begin(void)
 	}
 	fr_cycle_plan(&cycle.plan);
 	fr_say_changes(&cycle.changes, fr_door.handover.what, sizeof(fr_door.handover.what));
+	fr_learn_say(&cycle.changes);
 	fr_say_action(&cycle.plan);
 	fr_tell_decision(&cycle.changes, &cycle.plan, fr_door.handover.what);
 	fr_act_begin(&cycle.plan, &cycle.changes, cycle.changes_event_ms);
@@ -564,6 +566,7 @@ void fr_cycle_turn(void)
 	fr_wake_follow_other(FR_WAKE_COMMAND, fr_command_pid());
 	progress = fr_reload_step(now, reasons & FR_WAKE_WORKER, &times, &reload_wake_ms);
 	finish(progress, &times);
+	fr_learn_turn();
 	fr_tell_turn();
 	browser_wake_ms = fr_browser_turn(now);
 	fr_wake_follow_other(FR_WAKE_HUB, fr_browser_pid());

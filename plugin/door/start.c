@@ -8,6 +8,7 @@
 #include "decide/rules.h"
 #include "door/cycle.h"
 #include "door/door.h"
+#include "door/learn.h"
 #include "door/publish.h"
 #include "door/settings.h"
 #include "door/start.h"
@@ -324,9 +325,11 @@ void fr_start_generations(void)
 						 : fr_nursery_refusal();
 	if (refusal && fr_settings.pin > FR_PIN_SWAP)
 		refuse_swap(refusal);
-	if (refusal)
+	if (refusal) {
 		fr_verbose("each worker loads the application itself: %s\n", refusal);
-	else
+	} else {
 		fr_generation_use_nursery(&limits, &uses_hooks, NULL,
 					  fr_watcher_tree(fr_door.watcher));
+		fr_learn_open();
+	}
 }

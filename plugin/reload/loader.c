@@ -7,6 +7,7 @@
 #include <sys/prctl.h>
 
 #include "reload/board.h"
+#include "reload/census.h"
 #include "reload/frozen.h"
 #include "reload/loader.h"
 #include "reload/loop.h"
@@ -280,6 +281,7 @@ static void report_exit(int code, void *unused)
 	if (!loader.is_loading)
 		return;
 	end_unless_confirmed();
+	fr_census_tell(load.uses, load.talk);
 	(void)send(load.talk, &report, sizeof(report), MSG_NOSIGNAL);
 	_exit(code);
 }
@@ -293,6 +295,7 @@ __attribute__((noreturn)) static void finish(void)
 	fr_python_end_load();
 	end_unless_confirmed();
 	if ((uint32_t)uwsgi_apps_cnt < load.order.apps) {
+		fr_census_tell(load.uses, load.talk);
 		(void)fr_frozen_tell(&load, load.talk, FR_REPORT_NO_APP, "");
 		_exit(0);
 	}
@@ -305,6 +308,7 @@ __attribute__((noreturn)) static void finish(void)
 	keep_what_is_loaded();
 	end_unless_confirmed(); /* a copy of this comes back from there, too */
 	fork_workers();
+	fr_census_tell(load.uses, load.talk);
 	keep_good();
 	_exit(0);
 }
@@ -336,6 +340,11 @@ static void reset_signals(void)
 		signal(signals[i], SIG_DFL);
 }
 
+bool fr_loader_has_read(const char *path)
+{
+	return load.uses && fr_uses_has_read(load.uses, path);
+}
+
 void fr_loader_run(const struct fr_loader_setup *given, const struct fr_order *first, int talk)
 {
 	load.setup = given;
@@ -362,6 +371,7 @@ void fr_loader_run(const struct fr_loader_setup *given, const struct fr_order *f
 		(void)fr_python_freeze(given->may_freeze_edited ? load.order.text : "",
 				       given->may_freeze_on_way ? is_watched : nothing_is_watched,
 				       freeze);
+	fr_census_begin();
 	loader.is_loading = true;
 	(void)on_exit(report_exit, NULL);
 	uwsgi_init_all_apps();

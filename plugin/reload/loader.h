@@ -62,6 +62,7 @@ enum fr_report_kind {
 	FR_REPORT_EXIT, /* the application has called exit() while it was loaded, with the code in
 			   `uses` */
 	FR_REPORT_NOT_FROZEN, /* nothing could be frozen; see reason. The load goes on */
+	FR_REPORT_READ,       /* with a file in memory: what the load has read, see reload/census */
 	/* With the socket that leads to it: process `pid` waits, and has read `uses` files so far.
 	 */
 	FR_REPORT_FROZEN,    /* just before the module that was edited */
@@ -97,5 +98,9 @@ struct fr_loader_setup {
  * loads from the beginning. */
 __attribute__((noreturn)) void fr_loader_run(const struct fr_loader_setup *setup,
 					     const struct fr_order *order, int talk);
+
+/* In a process that a loader has brought forth, a worker: has the load read the file at path
+ * (absolute)? False elsewhere. */
+bool fr_loader_has_read(const char *path);
 
 #endif

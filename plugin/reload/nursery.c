@@ -9,6 +9,7 @@
 #include <sys/prctl.h>
 
 #include "reload/board.h"
+#include "reload/census.h"
 #include "reload/loader.h"
 #include "reload/nursery.h"
 #include "reload/output.h"
@@ -371,6 +372,7 @@ void fr_nursery_close_in_child(void)
 		close(nursery.good);
 	if (nursery.new_good >= 0)
 		close(nursery.new_good);
+	fr_census_close_in_child();
 	nursery.frozen_len = 0;
 	nursery.good = nursery.new_good = -1;
 	nursery.ours = -1;
@@ -625,6 +627,9 @@ static enum fr_nursery_state hear_loader(void)
 			break;
 		case FR_REPORT_GOOD:
 			note_good(fd);
+			break;
+		case FR_REPORT_READ:
+			fr_census_receive(fd);
 			break;
 		case FR_REPORT_BORN:
 			return FR_NURSERY_BORN;

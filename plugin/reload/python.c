@@ -101,6 +101,7 @@ static const struct {
 };
 
 static struct fr_uses *noted;
+static void (*note_write)(const char *path); /* or NULL */
 static const char *(*freeze_now)(bool is_wanted);
 static bool (*is_path_watched)(const char *path);
 static struct py_object *stop_agent;          /* owned; NULL: it is not waiting */
@@ -151,6 +152,36 @@ static bool is_for_reading(struct py_object *flags)
 		return true;
 	}
 	return (value & O_ACCMODE) != O_WRONLY;
+}
+
+static bool is_for_writing(struct py_object *flags)
+{
+	long value = flags ? py.as_long(flags) : O_RDONLY;
+
+	if (py.error()) {
+		py.clear_error();
+		return false;
+	}
+	return (value & O_ACCMODE) != O_RDONLY;
+}
+
+/* open(path, mode, flags), os.rename(src, dst, …), which is os.replace, too. */
+static void hear_write(struct py_object *args, bool is_open)
+{
+	struct py_object *path;
+
+	if (is_open && !is_for_writing(py.tuple_item(args, 2)))
+		return;
+	path = path_of(py.tuple_item(args, is_open ? 0 : 1));
+	if (path) {
+		note_write(py.bytes(path));
+		py.decref(path);
+	}
+}
+
+void fr_python_note_writes(void (*writes)(const char *path))
+{
+	note_write = writes;
 }
 
 /*
@@ -234,6 +265,8 @@ static int audit(const char *event, struct py_object *args, void *ctx)
 	struct py_object *path;
 
 	(void)ctx;
+	if (note_write && (is_open || strcmp(event, "os.rename") == 0))
+		hear_write(args, is_open);
 	if (noted && reads_unseen(event, args))
 		fr_uses_spoil(noted);
 	if (noted && strcmp(event, "sqlite3.connect") == 0)

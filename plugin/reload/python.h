@@ -23,6 +23,11 @@ void fr_python_after_fork(void);
 /* From now on, notes in uses (borrowed, for ever) what Python reads. */
 bool fr_python_note_uses(struct fr_uses *uses);
 
+/* From now on, calls writes with each path (as it was given) that Python opens for writing or puts
+ * another file in place of; also in all that is forked off this process. After
+ * fr_python_note_uses. */
+void fr_python_note_writes(void (*writes)(const char *path));
+
 /*
  * Calls freeze, with Python's lock held, just before the module in the file `wanted` (absolute; "":
  * none) is imported for the first time; and, while the load began at the beginning, now and then

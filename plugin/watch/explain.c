@@ -37,16 +37,30 @@ char *fr_explain_text(const struct fr_explanation *explanation, char text[FR_EXP
 	const struct fr_verdict *verdict = &explanation->verdict;
 	const char *where = explanation->is_by_folder ? "a folder on its way is left out by " : "";
 	const char *counts = verdict->counts ? "counts" : "does not count";
+	static const char *const reasons[] = {
+		[FR_JUDGE_OTHER] = "",
+		[FR_JUDGE_NOT_LOADED] = ", and the application has not loaded it",
+		[FR_JUDGE_NOT_KNOWN] = ", unless a Python application loads it",
+		[FR_JUDGE_WRITTEN] = ", and the application, which has loaded it, writes it itself",
+	};
 	char path[1024], origin[1024];
 
 	fr_sentence_path(explanation->relative, path, sizeof(path));
 	if (!verdict->pattern)
 		snprintf(text, FR_EXPLAIN_TEXT_SIZE,
 			 "%s: does not count: no pattern says that it does", path);
-	else if (verdict->line > 0)
-		snprintf(text, FR_EXPLAIN_TEXT_SIZE, "%s: %s: %s\"%s\" (%s:%u)", path, counts,
-			 where, verdict->pattern,
+	else if (verdict->is_loaded)
+		snprintf(text, FR_EXPLAIN_TEXT_SIZE,
+			 "%s: counts: it is ignored by \"%s\" (%s:%u), but the application has "
+			 "loaded "
+			 "it",
+			 path, verdict->pattern,
 			 fr_sentence_path(verdict->origin, origin, sizeof(origin)), verdict->line);
+	else if (verdict->line > 0)
+		snprintf(text, FR_EXPLAIN_TEXT_SIZE, "%s: %s: %s\"%s\" (%s:%u)%s", path, counts,
+			 where, verdict->pattern,
+			 fr_sentence_path(verdict->origin, origin, sizeof(origin)), verdict->line,
+			 reasons[explanation->why_not]);
 	else
 		snprintf(text, FR_EXPLAIN_TEXT_SIZE, "%s: %s: %s\"%s\" (%s)", path, counts, where,
 			 verdict->pattern, verdict->origin);
@@ -81,6 +95,8 @@ static void walk_down(const struct walk *walk, char *copy, const char *relative,
 		}
 	}
 	fr_judge_file(walk->judge, copy, relative, false, &explanation->verdict);
+	if (!explanation->verdict.counts)
+		explanation->why_not = fr_judge_why_not(walk->judge, copy, relative);
 }
 
 bool fr_explain_judge(const struct fr_judge *judge, struct fr_ignorefiles *files, bool may_look,

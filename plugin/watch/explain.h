@@ -19,6 +19,7 @@ struct fr_judge;
 struct fr_explanation {
 	struct fr_verdict verdict;
 	bool is_by_folder;    /* it is one of its folders that is left out */
+	int why_not;          /* of a file that an ignore file leaves out: enum fr_judge_reason */
 	const char *relative; /* points into the path that was asked about */
 };
 

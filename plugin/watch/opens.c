@@ -187,7 +187,7 @@ static bool note_file(const struct fr_opens *opens, const char *path, struct fr_
 		return true; /* a change of it means nothing, or is known */
 	if (stat(path, &st) < 0 || !is_before(&st.st_ctim, &opens->since))
 		return false;
-	fr_uses_note(uses, path);
+	fr_uses_note_question(uses, path, false); /* who knows whether it was this process */
 	return true;
 }
 

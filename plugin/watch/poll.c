@@ -22,7 +22,10 @@
 #include <unistd.h>
 
 #include "child.h"
+#include "decide/ignores.h"
+#include "decide/loaded.h"
 #include "hash.h"
+#include "watch/ignorefiles.h"
 #include "watch/outpost.h"
 #include "watch/poll.h"
 #include "watch/source.h"
@@ -53,7 +56,7 @@ struct post {
 	int fd;    /* our end of its socket, or -1 */
 	int pidfd; /* or -1 */
 	struct fr_pulse *pulse;
-	uint64_t roots;     /* a hash of those that it has */
+	uint64_t roots;     /* a hash of those that it has, see roots_of */
 	int64_t started_ms; /* when it was forked */
 	int64_t retry_ms;   /* not before then */
 	int wait_ms;        /* the last pause */
@@ -186,7 +189,17 @@ static struct post *post_of(struct fr_source *source, const struct fr_node *root
 	return NULL;
 }
 
-/* A hash of the names of its roots, 0 where there is none; and the first of them. */
+/* Which files count although an ignore file names them is one of the things that an outpost knows
+ * from its beginning. */
+static uint32_t version_of(const struct fr_source *source)
+{
+	return source->files
+		       ? fr_loaded_version(fr_ignores_loaded(fr_ignorefiles_ignores(source->files)))
+		       : 0;
+}
+
+/* A hash of the names of its roots, and of what else it is to know; 0 where there is none; and the
+ * first of them. */
 static uint64_t roots_of(const struct fr_source *source, const struct post *post,
 			 struct fr_node **ret_first)
 {
@@ -202,7 +215,7 @@ static uint64_t roots_of(const struct fr_source *source, const struct post *post
 		if (!*ret_first)
 			*ret_first = root;
 	}
-	return hash;
+	return hash ? hash + version_of(source) : 0;
 }
 
 /* What it had said and nobody asked for, the next one finds again. */

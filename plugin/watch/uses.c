@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "hash.h"
+#include "watch/tree.h"
 #include "watch/uses.h"
 
 #define FR_USES_MAX           50000
@@ -28,6 +29,7 @@ struct use {
 	bool is_listing; /* a watched folder: its entries count, not its times */
 	bool is_link;    /* the link itself, not what it leads to */
 	bool is_type;    /* only that it is there, and what it is */
+	bool is_read;    /* more than asked about */
 	mode_t type;
 	uint64_t entries; /* a hash of their names, in any order */
 };
@@ -301,6 +303,14 @@ static bool look_at(struct fr_uses *uses, const char *path, char *full, struct s
 	return true;
 }
 
+static void mark_read(struct fr_uses *uses, const char *path)
+{
+	uint32_t place = *bucket_of(uses, path);
+
+	if (place)
+		uses->items[place - 1].is_read = true;
+}
+
 void fr_uses_note(struct fr_uses *uses, const char *path)
 {
 	char full[PATH_MAX];
@@ -312,6 +322,7 @@ void fr_uses_note(struct fr_uses *uses, const char *path)
 	    (!is_absent && !S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode)))
 		return;
 	use = add(uses, full, is_absent ? NULL : &st, false);
+	mark_read(uses, full);
 	if (!use || is_absent || !S_ISDIR(st.st_mode) || !use->is_watched)
 		return;
 	use->is_listing = true;
@@ -335,6 +346,13 @@ bool fr_uses_has(const struct fr_uses *uses, const char *path)
 	uint32_t place = *bucket_of(uses, path);
 
 	return place && !uses->items[place - 1].is_type;
+}
+
+bool fr_uses_has_read(const struct fr_uses *uses, const char *path)
+{
+	uint32_t place = *bucket_of(uses, path);
+
+	return place && uses->items[place - 1].is_read;
 }
 
 static bool is_current(const struct fr_uses *uses, const struct use *use)
@@ -368,6 +386,34 @@ bool fr_uses_are_current(const struct fr_uses *uses, enum fr_uses_part part, siz
 		return false;
 	}
 	return !uses->is_incomplete;
+}
+
+static struct fr_stamp stamp_of(const struct use *use)
+{
+	return (struct fr_stamp){
+		.dev = (uint32_t)use->dev,
+		.ino = use->ino,
+		.size = use->size,
+		.mtime_ns = (int64_t)use->mtime.tv_sec * 1000000000 + use->mtime.tv_nsec,
+		.ctime_ns = (int64_t)use->ctime.tv_sec * 1000000000 + use->ctime.tv_nsec,
+	};
+}
+
+void fr_uses_each_read(const struct fr_uses *uses,
+		       void (*visit)(void *ctx, const char *path, const struct fr_stamp *stamp),
+		       void *ctx)
+{
+	for (size_t i = 0; i < uses->len; i++) {
+		const struct use *use = &uses->items[i];
+		struct fr_stamp stamp = stamp_of(use);
+
+		if (!use->is_watched || use->is_absent)
+			continue;
+		if (use->is_link)
+			visit(ctx, use->path, NULL);
+		else if (use->is_read && use->type == S_IFREG)
+			visit(ctx, use->path, &stamp);
+	}
 }
 
 size_t fr_uses_len(const struct fr_uses *uses)

@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+struct fr_stamp;
 struct fr_uses;
 
 struct fr_uses_hooks {
@@ -48,6 +49,9 @@ bool fr_uses_is_complete(const struct fr_uses *uses);
 /* Has it been read, or more been asked for than its type? path must be absolute. */
 bool fr_uses_has(const struct fr_uses *uses, const char *path);
 
+/* Has it been read? path must be absolute. */
+bool fr_uses_has_read(const struct fr_uses *uses, const char *path);
+
 enum fr_uses_part {
 	FR_USES_ALL,
 	FR_USES_WATCHED, /* only what lies in a watched folder, which is seldom much */
@@ -59,6 +63,15 @@ enum fr_uses_part {
  */
 bool fr_uses_are_current(const struct fr_uses *uses, enum fr_uses_part part, size_t len,
 			 const char **ret_path);
+
+/*
+ * Calls visit for each file in a watched folder that has been read, and for each link there that
+ * was followed. path is absolute, borrowed. stamp, without a hash, is how the file looked when it
+ * was first asked about; NULL for a link.
+ */
+void fr_uses_each_read(const struct fr_uses *uses,
+		       void (*visit)(void *ctx, const char *path, const struct fr_stamp *stamp),
+		       void *ctx);
 
 /* How many there are. */
 size_t fr_uses_len(const struct fr_uses *uses);

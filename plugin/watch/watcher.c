@@ -13,7 +13,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "decide/ignores.h"
 #include "decide/judge.h"
+#include "decide/loaded.h"
 #include "decide/rules.h"
 #include "path.h"
 #include "watch/baseline.h"
@@ -480,6 +482,21 @@ static void report_ignored(struct fr_watcher *watcher, const char *path, const c
 		watcher->hooks->ignored(watcher->ctx, path, verdict);
 }
 
+/* Does the application write the file itself, which an ignore file names? Whoever has begun before
+ * that was known, and the tree, may have it for one that counts. */
+static bool is_own_data(const struct fr_watcher *watcher, const char *path)
+{
+	const struct fr_judge *judge = fr_scan_judge(watcher->scan);
+	struct fr_verdict verdict;
+	const char *relative;
+
+	if (!judge->ignores || !fr_loaded_is_written(fr_ignores_loaded(judge->ignores), path) ||
+	    !fr_tree_root_of(watcher->tree, path, &relative))
+		return false;
+	fr_judge_file(judge, path, relative, false, &verdict);
+	return !verdict.counts;
+}
+
 /* Returns whether the folder is still there: it may turn out to be one that is not entered. */
 static bool file_event(struct fr_watcher *watcher, struct fr_node *folder, const char *name,
 		       enum fr_hint hint)
@@ -501,6 +518,8 @@ static bool file_event(struct fr_watcher *watcher, struct fr_node *folder, const
 	fr_judge_file(fr_scan_judge(watcher->scan), path, relative, false, &verdict);
 	if (!verdict.counts) {
 		report_ignored(watcher, path, relative, hint, &verdict);
+		if (known && is_own_data(watcher, path))
+			fr_tree_remove(watcher->tree, known);
 		return true;
 	}
 	/* A file that is moved here is new even if nobody writes to it: "writing" tells that from a
@@ -636,7 +655,10 @@ static void take_hint(void *ctx, struct fr_node *folder, const char *name, enum 
 	} else if (hint == FR_HINT_LOOK) {
 		(void)fr_watcher_look(watcher, name);
 	} else if (!folder) {
-		watcher->hooks->note(watcher->ctx, name, hint);
+		if (!is_own_data(watcher, name))
+			watcher->hooks->note(watcher->ctx, name, hint);
+		else if (hint != FR_HINT_WRITING)
+			(void)fr_watcher_verify(watcher, name, true, false);
 	} else if (folder->kind == FR_NODE_LOOKOUT) {
 		lookout_event(watcher, name, hint);
 	} else if (hint == FR_HINT_SELF_CHANGED || hint == FR_HINT_WATCH_DROPPED) {
@@ -968,6 +990,25 @@ enum fr_change_kind fr_watcher_verify(struct fr_watcher *watcher, const char *pa
 	node->stamp = now;
 	node->baseline_slot = 0;
 	return kind;
+}
+
+bool fr_watcher_learn(struct fr_watcher *watcher, const char *path, const struct fr_stamp *stamp)
+{
+	struct fr_node *folder =
+		fr_tree_file(watcher->tree, path) ? NULL : folder_for(watcher, path);
+	struct fr_node *node;
+	struct fr_stamp now;
+
+	if (!folder || folder->is_left)
+		return false;
+	if (!stamp &&
+	    (is_looked_at_for_us(watcher, folder) || fr_content_stamp(-1, path, true, &now) < 0))
+		return false;
+	node = fr_tree_add(watcher->tree, folder, strrchr(path, '/') + 1, FR_NODE_FILE);
+	if (!node)
+		return false;
+	node->stamp = stamp ? *stamp : now;
+	return fr_watcher_look(watcher, path);
 }
 
 bool fr_watcher_looks_itself(const struct fr_watcher *watcher, const char *path)

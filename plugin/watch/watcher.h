@@ -17,6 +17,7 @@ struct fr_baseline;
 struct fr_ignorefiles;
 struct fr_judge;
 struct fr_rules;
+struct fr_stamp;
 struct fr_tree;
 struct fr_verdict;
 struct fr_watcher;
@@ -142,6 +143,14 @@ bool fr_watcher_look(struct fr_watcher *watcher, const char *path);
  */
 enum fr_change_kind fr_watcher_verify(struct fr_watcher *watcher, const char *path,
 				      bool was_written, bool with_hash);
+
+/*
+ * The file at path counts from now on, which the judge knows already, as it was when it looked like
+ * stamp (NULL: as it is now). What has become of it since is noted, from the next step on. Returns
+ * false where it has counted before, or is in no folder that is entered. Blocks as long as the file
+ * system does.
+ */
+bool fr_watcher_learn(struct fr_watcher *watcher, const char *path, const struct fr_stamp *stamp);
 
 /* Does the watcher look at the disk there itself? If not, a source does, because it may take for
  * ever. */

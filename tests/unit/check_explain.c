@@ -7,6 +7,9 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "decide/ignores.h"
+#include "decide/judge.h"
+#include "decide/loaded.h"
 #include "decide/rules.h"
 #include "disk.h"
 #include "watch/explain.h"
@@ -73,6 +76,7 @@ END_TEST
 
 START_TEST(test_the_ignore_file_and_its_line_are_named)
 {
+	static const char unless[] = ", unless a Python application loads it";
 	char expected[8192];
 
 	fr_disk_mkdir(fr_disk_at(folder, ".git/info"));
@@ -80,16 +84,17 @@ START_TEST(test_the_ignore_file_and_its_line_are_named)
 	fr_disk_write(fr_disk_at(folder, ".git/info/exclude"), "secret.py\n");
 	fr_disk_write(fr_disk_at(folder, ".gitignore"), "# generated\n*_pb2.py\n");
 	fr_disk_write(fr_disk_at(folder, "app/a/.reloadignore"), "# regex\n^old_\n");
-	snprintf(expected, sizeof(expected), "a/x_pb2.py: does not count: \"*_pb2.py\" (%s:2)\n",
-		 fr_disk_at(folder, ".gitignore"));
+	snprintf(expected, sizeof(expected), "a/x_pb2.py: does not count: \"*_pb2.py\" (%s:2)%s\n",
+		 fr_disk_at(folder, ".gitignore"), unless);
 	ck_assert_str_eq(explain(fr_disk_at(folder, "app"), fr_disk_at(folder, "app/a/x_pb2.py")),
 			 expected);
-	snprintf(expected, sizeof(expected), "a/secret.py: does not count: \"secret.py\" (%s:1)\n",
-		 fr_disk_at(folder, ".git/info/exclude"));
+	snprintf(expected, sizeof(expected),
+		 "a/secret.py: does not count: \"secret.py\" (%s:1)%s\n",
+		 fr_disk_at(folder, ".git/info/exclude"), unless);
 	ck_assert_str_eq(explain(fr_disk_at(folder, "app"), fr_disk_at(folder, "app/a/secret.py")),
 			 expected);
-	snprintf(expected, sizeof(expected), "a/old_x.py: does not count: \"^old_\" (%s:2)\n",
-		 fr_disk_at(folder, "app/a/.reloadignore"));
+	snprintf(expected, sizeof(expected), "a/old_x.py: does not count: \"^old_\" (%s:2)%s\n",
+		 fr_disk_at(folder, "app/a/.reloadignore"), unless);
 	ck_assert_str_eq(explain(fr_disk_at(folder, "app"), fr_disk_at(folder, "app/a/old_x.py")),
 			 expected);
 }
@@ -121,6 +126,35 @@ START_TEST(test_a_path_is_made_absolute_as_far_as_it_exists)
 }
 END_TEST
 
+START_TEST(test_what_the_application_has_loaded_makes_the_difference)
+{
+	static struct fr_writes writes;
+	const struct fr_judge judge = {rules, fr_ignorefiles_ignores(files)};
+	struct fr_explanation explanation;
+	struct fr_loaded *loaded;
+	char text[FR_EXPLAIN_TEXT_SIZE], expected[8192], path[PATH_MAX];
+
+	fr_disk_write(fr_disk_at(folder, ".gitignore"), "local.py\n");
+	snprintf(path, sizeof(path), "%s", fr_disk_at(folder, "local.py"));
+	ck_assert_int_eq(fr_loaded_new(&writes, &loaded), 0);
+	fr_ignores_use_loaded(judge.ignores, loaded);
+	ck_assert(fr_explain_judge(&judge, files, true, folder, path, &explanation));
+	ck_assert_ptr_nonnull(strstr(fr_explain_text(&explanation, text),
+				     ":1), and the application has not loaded it"));
+	fr_loaded_add(loaded, path);
+	ck_assert(fr_explain_judge(&judge, files, true, folder, path, &explanation));
+	snprintf(expected, sizeof(expected),
+		 "local.py: counts: it is ignored by \"local.py\" (%s/.gitignore:1), but the "
+		 "application has loaded it",
+		 folder);
+	ck_assert_str_eq(fr_explain_text(&explanation, text), expected);
+	fr_writes_note(&writes, path);
+	ck_assert(fr_explain_judge(&judge, files, true, folder, path, &explanation));
+	ck_assert_ptr_nonnull(strstr(fr_explain_text(&explanation, text), "writes it itself"));
+	fr_loaded_free(loaded);
+}
+END_TEST
+
 Suite *fr_check_explain_suite(void)
 {
 	Suite *suite = suite_create("explain");
@@ -131,6 +165,7 @@ Suite *fr_check_explain_suite(void)
 	tcase_add_test(tcase, test_a_folder_on_the_way_is_named);
 	tcase_add_test(tcase, test_a_virtual_environment_is_looked_up_on_the_disk);
 	tcase_add_test(tcase, test_the_ignore_file_and_its_line_are_named);
+	tcase_add_test(tcase, test_what_the_application_has_loaded_makes_the_difference);
 	tcase_add_test(tcase, test_a_path_elsewhere_is_not_explained);
 	tcase_add_test(tcase, test_a_path_is_made_absolute_as_far_as_it_exists);
 	suite_add_tcase(suite, tcase);

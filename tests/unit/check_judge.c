@@ -11,6 +11,7 @@
 #include "allocator.h"
 #include "decide/ignores.h"
 #include "decide/judge.h"
+#include "decide/loaded.h"
 #include "decide/rules.h"
 
 #define ROOT "/srv/app"
@@ -21,18 +22,23 @@ static struct fr_rules *rules;
 static struct fr_ignores *ignores;
 static struct fr_judge judge;
 static struct fr_verdict verdict;
+static struct fr_writes writes;
+static struct fr_loaded *loaded;
 
 static void setup(void)
 {
 	ck_assert_int_eq(fr_rules_new(&rules), 0);
 	ck_assert_int_eq(fr_ignores_new(&ignores), 0);
 	judge = (struct fr_judge){.rules = rules, .ignores = ignores};
+	memset(&writes, 0, sizeof(writes));
+	ck_assert_int_eq(fr_loaded_new(&writes, &loaded), 0);
 }
 
 static void teardown(void)
 {
 	fr_rules_free(rules);
 	fr_ignores_free(ignores);
+	fr_loaded_free(loaded);
 }
 
 static struct fr_ignore *file_of(const char *name, const char *text)
@@ -370,6 +376,134 @@ START_TEST(test_any_allocation_fails_and_nothing_is_left)
 }
 END_TEST
 
+/* ---- what is loaded ---- */
+
+/* The application has loaded these, below ROOT; NULL behind the last. */
+static void load(const char *const *paths)
+{
+	char full[4096];
+
+	for (; *paths; paths++) {
+		snprintf(full, sizeof(full), "%s/%s", ROOT, *paths);
+		ck_assert_int_eq(fr_loaded_add(loaded, full), 1);
+	}
+	fr_ignores_use_loaded(ignores, loaded);
+}
+
+#define LOAD(...) load((const char *const[]){__VA_ARGS__, NULL})
+
+static enum fr_judge_reason why_not(const char *path)
+{
+	char full[4096];
+
+	snprintf(full, sizeof(full), "%s/%s", ROOT, path);
+	return fr_judge_why_not(&judge, full, full + sizeof(ROOT));
+}
+
+START_TEST(test_an_ignored_file_that_was_loaded_counts_and_the_line_is_named)
+{
+	set(ROOT, FR_IGNORES_EXCLUDE, "three.py\n");
+	set(ROOT, FR_IGNORES_GIT, "\nlocal.py\n.env\n");
+	set(ROOT, FR_IGNORES_RELOAD, "two.py\n");
+	ck_assert_int_eq(fr_ignores_set_repository(ignores, ROOT, true, false), 0);
+	LOAD("a/local.py", ".env", "two.py", "three.py", "plain.py");
+	ck_assert(counts("a/local.py"));
+	ck_assert(verdict.is_loaded);
+	ck_assert_str_eq(verdict.pattern, "local.py");
+	ck_assert_str_eq(verdict.origin, ".gitignore");
+	ck_assert_uint_eq(verdict.line, 2);
+	ck_assert(counts(".env"));
+	ck_assert(!counts("two.py")); /* that file is for us: it means this */
+	ck_assert(!verdict.is_loaded);
+	ck_assert(counts("three.py"));
+	ck_assert(counts("plain.py"));
+	ck_assert(!verdict.is_loaded);
+	ck_assert_uint_eq(verdict.line, 0);
+	ck_assert(!counts("b/local.py"));
+	ck_assert(!verdict.is_loaded);
+}
+END_TEST
+
+START_TEST(test_of_a_file_that_was_loaded_the_ignore_file_may_change)
+{
+	LOAD("local.py");
+	ck_assert(counts("local.py"));
+	set_kept(ROOT, FR_IGNORES_GIT, "local.py\n", true);
+	ck_assert(counts("local.py"));
+	ck_assert(counts_as("local.py", true));
+	fr_ignores_settle(ignores);
+	set_kept(ROOT, FR_IGNORES_GIT, NULL, true);
+	ck_assert(counts("local.py"));
+	ck_assert(counts_as("local.py", true));
+	ck_assert(verdict.is_loaded);
+}
+END_TEST
+
+START_TEST(test_what_the_user_and_the_built_in_rules_leave_out_does_not_count_when_loaded)
+{
+	add(FR_RULE_EXCLUDE, "excluded.py");
+	set(ROOT, FR_IGNORES_GIT, "*\n");
+	ck_assert_int_eq(fr_ignores_add(ignores, file_of("option", "named.py\n")), 0);
+	LOAD("excluded.py", "named.py", "data.json", "a.sqlite3", "b.py~", "c.log", "d.py");
+	ck_assert(!counts("excluded.py"));
+	ck_assert_str_eq(verdict.origin, "--fastreload-exclude");
+	ck_assert(!counts("named.py"));
+	ck_assert_str_eq(verdict.origin, "option");
+	ck_assert(!counts("data.json"));
+	ck_assert(!counts("a.sqlite3"));
+	ck_assert(!counts("b.py~"));
+	ck_assert(!counts("c.log"));
+	ck_assert(counts("d.py"));
+	ck_assert_int_eq(why_not("named.py"), FR_JUDGE_OTHER);
+	ck_assert_int_eq(why_not("excluded.py"), FR_JUDGE_OTHER);
+	ck_assert_int_eq(why_not("data.json"), FR_JUDGE_OTHER);
+}
+END_TEST
+
+START_TEST(test_an_option_s_file_that_takes_back_leaves_the_word_to_nobody)
+{
+	set(ROOT, FR_IGNORES_GIT, "local.py\n");
+	ck_assert_int_eq(fr_ignores_add(ignores, file_of("option", "!local.py\n")), 0);
+	LOAD("local.py");
+	ck_assert(counts("local.py"));
+	ck_assert(!verdict.is_loaded);
+}
+END_TEST
+
+START_TEST(test_an_ignored_folder_is_not_entered_whatever_was_loaded)
+{
+	set(ROOT, FR_IGNORES_GIT, "gen/\n");
+	LOAD("gen/a.py", "gen");
+	ck_assert(!counts("gen/"));
+	ck_assert(!verdict.is_loaded);
+}
+END_TEST
+
+START_TEST(test_what_the_application_writes_itself_does_not_count)
+{
+	set(ROOT, FR_IGNORES_GIT, "state.yaml\n");
+	LOAD("state.yaml", "conf.yaml");
+	ck_assert(counts("state.yaml"));
+	fr_writes_note(&writes, ROOT "/state.yaml");
+	fr_writes_note(&writes, ROOT "/conf.yaml");
+	ck_assert(!counts("state.yaml"));
+	ck_assert(!verdict.is_loaded);
+	ck_assert(counts("conf.yaml")); /* as ever: nobody ignores it */
+	ck_assert_int_eq(why_not("state.yaml"), FR_JUDGE_WRITTEN);
+}
+END_TEST
+
+START_TEST(test_why_an_ignored_file_does_not_count_is_known)
+{
+	set(ROOT, FR_IGNORES_GIT, "local.py\n");
+	ck_assert_int_eq(why_not("local.py"), FR_JUDGE_NOT_KNOWN);
+	LOAD("other.py");
+	ck_assert_int_eq(why_not("local.py"), FR_JUDGE_NOT_LOADED);
+	judge.ignores = NULL;
+	ck_assert_int_eq(why_not("local.py"), FR_JUDGE_OTHER);
+}
+END_TEST
+
 Suite *fr_check_judge_suite(void)
 {
 	Suite *suite = suite_create("judge");
@@ -392,6 +526,15 @@ Suite *fr_check_judge_suite(void)
 	tcase_add_test(tcase, test_all_files_together_are_bounded);
 	tcase_add_test(tcase, test_many_folders_find_their_own_file);
 	tcase_add_test(tcase, test_any_allocation_fails_and_nothing_is_left);
+	tcase_add_test(tcase, test_an_ignored_file_that_was_loaded_counts_and_the_line_is_named);
+	tcase_add_test(tcase, test_of_a_file_that_was_loaded_the_ignore_file_may_change);
+	tcase_add_test(
+		tcase,
+		test_what_the_user_and_the_built_in_rules_leave_out_does_not_count_when_loaded);
+	tcase_add_test(tcase, test_an_option_s_file_that_takes_back_leaves_the_word_to_nobody);
+	tcase_add_test(tcase, test_an_ignored_folder_is_not_entered_whatever_was_loaded);
+	tcase_add_test(tcase, test_what_the_application_writes_itself_does_not_count);
+	tcase_add_test(tcase, test_why_an_ignored_file_does_not_count_is_known);
 	suite_add_tcase(suite, tcase);
 	return suite;
 }

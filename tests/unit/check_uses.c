@@ -13,6 +13,8 @@
 
 #include "allocator.h"
 #include "disk.h"
+#include "watch/content.h"
+#include "watch/tree.h"
 #include "watch/uses.h"
 
 static char *folder, *elsewhere;
@@ -590,6 +592,51 @@ START_TEST(test_freeing_nothing_is_fine)
 }
 END_TEST
 
+/* What is told of each file that was read, one after the other. */
+static char told[4096];
+
+static void tell(void *ctx, const char *path, const struct fr_stamp *stamp)
+{
+	struct fr_stamp now;
+	bool is_same = stamp && fr_content_stamp(-1, path, false, &now) == 0 &&
+		       fr_content_same_stamp(stamp, &now);
+
+	ck_assert_ptr_eq(ctx, &folder);
+	ck_assert(!stamp || !stamp->has_hash);
+	snprintf(told + strlen(told), sizeof(told) - strlen(told), "%s %s\n", path + strlen(folder),
+		 is_same ? "same"
+		 : stamp ? "other"
+			 : "link");
+}
+
+START_TEST(test_what_was_read_in_a_watched_folder_is_told_with_its_look)
+{
+	fr_disk_mkdir(at("sub"));
+	write_old(at("read.py"), "one");
+	write_old(at("edited.py"), "one");
+	write_old(at("asked.py"), "one");
+	write_old(at("both.py"), "one");
+	write_old(fr_disk_at(elsewhere, "far.py"), "one");
+	ck_assert_int_eq(symlink("read.py", at("link.py")), 0);
+	fr_uses_note(uses, at("read.py"));
+	fr_uses_note(uses, at("edited.py"));
+	fr_uses_note_question(uses, at("asked.py"), false);
+	fr_uses_note_question(uses, at("both.py"), false);
+	fr_uses_note(uses, at("both.py"));
+	fr_uses_note(uses, at("link.py"));
+	fr_uses_note(uses, at("missing.py"));
+	fr_uses_note(uses, at("sub"));
+	fr_uses_note(uses, fr_disk_at(elsewhere, "far.py"));
+	write_old(at("edited.py"), "another");
+	told[0] = '\0';
+	fr_uses_each_read(uses, tell, &folder);
+	ck_assert_str_eq(told, "/read.py same\n/edited.py other\n/both.py same\n/link.py link\n");
+	ck_assert(fr_uses_has_read(uses, at("both.py")));
+	ck_assert(!fr_uses_has_read(uses, at("asked.py")));
+	ck_assert(!fr_uses_has_read(uses, at("none.py")));
+}
+END_TEST
+
 Suite *fr_check_uses_suite(void)
 {
 	Suite *suite = suite_create("uses");
@@ -632,6 +679,7 @@ Suite *fr_check_uses_suite(void)
 	tcase_add_test(tcase, test_thousands_are_found_again);
 	tcase_add_test(tcase, test_without_memory_nothing_is_current);
 	tcase_add_test(tcase, test_freeing_nothing_is_fine);
+	tcase_add_test(tcase, test_what_was_read_in_a_watched_folder_is_told_with_its_look);
 	suite_add_tcase(suite, tcase);
 	return suite;
 }

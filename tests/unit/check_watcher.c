@@ -20,9 +20,13 @@
 #include <unistd.h>
 
 #include "allocator.h"
+#include "decide/ignores.h"
+#include "decide/loaded.h"
 #include "decide/rules.h"
 #include "disk.h"
 #include "scenario.h"
+#include "watch/content.h"
+#include "watch/ignorefiles.h"
 #include "watch/source.h"
 #include "watch/tree.h"
 #include "watchman_daemon.h"
@@ -610,6 +614,116 @@ START_TEST(test_full_source_is_trouble_for_each_folder_and_all_is_counted)
 }
 END_TEST
 
+/* ---- what the application has loaded ---- */
+
+static struct fr_writes writes;
+static struct fr_loaded *loaded;
+
+static void load(const char *path)
+{
+	if (!loaded)
+		ck_assert_int_eq(fr_loaded_new(&writes, &loaded), 0);
+	fr_ignores_use_loaded(fr_ignorefiles_ignores(world.files), loaded);
+	ck_assert_int_eq(fr_loaded_add(loaded, path), 1);
+}
+
+static void forget_loaded(void)
+{
+	fr_loaded_free(loaded);
+	loaded = NULL;
+}
+
+START_TEST(test_ignored_file_that_was_loaded_is_followed_from_how_it_looked_then)
+{
+	struct fr_stamp stamp;
+	const char *path = strdup(in_root("local.py"));
+
+	fr_disk_write(in_root(".gitignore"), "local.py\n");
+	fr_disk_write(path, "one");
+	ck_assert_int_eq(fr_world_arm(&world, true), 0);
+	fr_disk_write(path, "two");
+	fr_world_look(&world);
+	ck_assert_uint_eq(world.changes_len, 0);
+	ck_assert_int_eq(fr_content_stamp(-1, path, true, &stamp), 0);
+	load(path);
+	ck_assert(fr_watcher_learn(world.watcher, path, &stamp));
+	fr_world_look(&world);
+	ck_assert_uint_eq(world.changes_len, 0);
+	ck_assert(!fr_watcher_learn(world.watcher, path, &stamp)); /* it is known */
+	fr_disk_write(path, "three");
+	fr_world_look(&world);
+	ck_assert_int_eq(fr_world_change_of(&world, path), FR_CHANGE_MODIFIED);
+	fr_disk_remove(path);
+	fr_world_look(&world);
+	ck_assert_int_eq(fr_world_change_of(&world, path), FR_CHANGE_REMOVED);
+	fr_disk_write(path, "four");
+	fr_world_look(&world);
+	ck_assert_int_eq(fr_world_change_of(&world, path), FR_CHANGE_ADDED);
+	fr_watcher_rescan(world.watcher);
+	fr_world_look(&world);
+	ck_assert_uint_eq(world.changes_len, 0);
+	ck_assert_ptr_nonnull(fr_tree_file(fr_watcher_tree(world.watcher), path));
+	forget_loaded();
+	free((void *)path);
+}
+END_TEST
+
+START_TEST(test_file_that_was_edited_since_it_was_loaded_is_a_change_at_once)
+{
+	struct fr_stamp stamp;
+	const char *path = strdup(in_root("local.py"));
+
+	fr_disk_write(in_root(".gitignore"), "local.py\n");
+	fr_disk_write(path, "one");
+	ck_assert_int_eq(fr_content_stamp(-1, path, false, &stamp), 0);
+	ck_assert_int_eq(fr_world_arm(&world, true), 0);
+	fr_disk_write(path, "other");
+	fr_world_look(&world);
+	ck_assert_uint_eq(world.changes_len, 0);
+	load(path);
+	ck_assert(fr_watcher_learn(world.watcher, path, &stamp));
+	fr_world_look(&world);
+	ck_assert_int_eq(fr_world_change_of(&world, path), FR_CHANGE_MODIFIED);
+	forget_loaded();
+	free((void *)path);
+}
+END_TEST
+
+START_TEST(test_loaded_file_that_the_application_writes_is_forgotten)
+{
+	const char *path = strdup(in_root("state.yaml"));
+
+	fr_disk_write(in_root(".gitignore"), "state.yaml\n");
+	fr_disk_write(path, "one");
+	ck_assert_int_eq(fr_world_arm(&world, true), 0);
+	load(path);
+	ck_assert(fr_watcher_learn(world.watcher, path, NULL));
+	fr_world_look(&world);
+	ck_assert_uint_eq(world.changes_len, 0);
+	fr_writes_note(&writes, path);
+	fr_disk_write(path, "two");
+	fr_world_look(&world);
+	ck_assert_uint_eq(world.changes_len, 0);
+	/* Or whoever compares the tree with the disk would think that an event was lost. */
+	ck_assert_ptr_null(fr_tree_file(fr_watcher_tree(world.watcher), path));
+	forget_loaded();
+	free((void *)path);
+}
+END_TEST
+
+START_TEST(test_loaded_file_in_a_folder_that_is_not_entered_is_not_learned)
+{
+	fr_disk_write(in_root(".gitignore"), "gen/\n");
+	fr_disk_mkdir(in_root("gen"));
+	fr_disk_write(in_root("gen/a.py"), "one");
+	ck_assert_int_eq(fr_world_arm(&world, true), 0);
+	load(in_root("gen/a.py"));
+	ck_assert(!fr_watcher_learn(world.watcher, in_root("gen/a.py"), NULL));
+	ck_assert(!fr_watcher_learn(world.watcher, "/nowhere/a.py", NULL));
+	forget_loaded();
+}
+END_TEST
+
 /* ---- a path that somebody names ---- */
 
 static void look(const char *path)
@@ -1004,6 +1118,11 @@ Suite *fr_check_watcher_suite(void)
 	tcase_add_test(inotify, test_file_outside_of_all_roots_is_no_change);
 	tcase_add_test(inotify, test_path_is_shown_below_its_root);
 	tcase_add_test(inotify, test_root_that_was_added_twice_is_one);
+	tcase_add_test(inotify,
+		       test_ignored_file_that_was_loaded_is_followed_from_how_it_looked_then);
+	tcase_add_test(inotify, test_file_that_was_edited_since_it_was_loaded_is_a_change_at_once);
+	tcase_add_test(inotify, test_loaded_file_that_the_application_writes_is_forgotten);
+	tcase_add_test(inotify, test_loaded_file_in_a_folder_that_is_not_entered_is_not_learned);
 	tcase_add_test(inotify, test_any_allocation_fails_and_a_rescan_makes_it_good);
 	tcase_add_test(inotify, test_watcher_new_fails_at_any_allocation_and_leaves_nothing);
 	suite_add_tcase(suite, inotify);
