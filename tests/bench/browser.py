@@ -10,6 +10,9 @@ The clock starts in this process when the save has ended, and stops in the page,
 script in each document looks once per frame, and takes the time when that frame is done. Both read the system's clock.
 All take turns in one window, in rounds of random order; the page is opened anew for each turn, and left alone for a while
 before the save.
+
+And what pages that wait cost the application: how long its own requests take with 500 of them on an instance with one
+worker, and without, in blocks that take turns.
 """
 
 from __future__ import annotations
@@ -30,8 +33,8 @@ from typing import NamedTuple, Sequence
 
 import contenders
 import measure
-from figures import NAN, Goal, Result, goals_table, ratio, short, table
-from tools import editors, harness, shop, webdriver
+from figures import NAN, Goal, Result, goals_table, median, quantile, ratio, short, table
+from tools import editors, harness, shop, waiting, webdriver
 
 OUTPUT = harness.CHECKOUT / "build" / "bench"
 VITE = "8.3.8"
@@ -39,6 +42,9 @@ LOST_AFTER_S = 20.0
 # A page has its connection by then, and is idle; a little more or less, so that no timer is always met in one phase.
 IDLE_S = (0.3, 0.6)
 ASK_PAUSE_S = 0.1
+# Requests to an instance with pages that wait: one after the other, and of so many clients at once.
+WAITING_CLIENTS = (1, 8)
+WAITING_REQUESTS = 400
 CLOCK_SLACK_MS = 2.0
 
 # Runs first in each document. What is seen is a text, and the color that it has.
@@ -401,6 +407,47 @@ def goals(results: Sequence[Result]) -> list[Goal]:
     return found
 
 
+def waiting_name(clients: int) -> str:
+    """Returns what requests of so many clients are called."""
+    return "one request after the other" if clients == 1 else f"requests of {clients} clients"
+
+
+def waiting_table(measured: dict[int, waiting.Times]) -> str:
+    """Returns two lines for each number of clients."""
+    rows = []
+    for clients, times in measured.items():
+        for pages, values in ((0, times.without_ms), (waiting.PAGES, times.with_ms)):
+            quantiles = [short(value) for value in (median(values), quantile(values, 0.9))]
+            rows.append([f"{waiting_name(clients)}, {pages} pages wait", str(len(values)), *quantiles])
+    return table(["one worker", "requests", "median ms", "p90 ms"], rows)
+
+
+def waiting_goals(measured: dict[int, waiting.Times]) -> list[Goal]:
+    """Returns what pages that wait may cost."""
+    return [
+        Goal(f"{waiting.PAGES} pages wait / none: {waiting_name(clients)}", 1.1, times.ratio(), False)
+        for clients, times in measured.items()
+    ]
+
+
+def waiting_json(clients: int, times: waiting.Times) -> dict[str, object]:
+    """Returns the figures without each single request."""
+    kinds = {"without": times.without_ms, "with": times.with_ms}
+    found: dict[str, object] = {"clients": clients, "pages": waiting.PAGES}
+    for kind, values in kinds.items():
+        found[kind] = {"requests": len(values), "median_ms": median(values), "p90_ms": quantile(values, 0.9)}
+    return {**found, "ratio": times.ratio()}
+
+
+def measure_waiting(blocks: int) -> dict[int, waiting.Times]:
+    """Returns the times for each number of clients."""
+    with waiting.instance() as app:
+        return {
+            clients: waiting.measure(app, clients=clients, requests=WAITING_REQUESTS, blocks=blocks)
+            for clients in WAITING_CLIENTS
+        }
+
+
 def started(kind: type[Site], stack: contextlib.ExitStack, skipped: list[str]) -> Site | None:
     """Starts a site; one that this machine cannot run is left out, aloud. This plugin has to run."""
     missing = kind.missing()
@@ -423,6 +470,11 @@ def run(options: argparse.Namespace) -> dict[str, object]:
     """Starts all, lets them take turns, prints the tables, and returns the figures."""
     chance = random.Random(options.seed)
     skipped: list[str] = []
+    waited = measure_waiting(options.blocks)
+    print(f"\nRequests to the application while pages wait.\n\n{waiting_table(waited)}\n")
+    if options.only_waiting:
+        print(goals_table(waiting_goals(waited)))
+        return {"waiting": [waiting_json(*each) for each in waited.items()]}
     with contextlib.ExitStack() as stack:
         sites = [site for kind in SITES if (site := started(kind, stack, skipped))]
         browser = stack.enter_context(webdriver.Browser())
@@ -430,12 +482,13 @@ def run(options: argparse.Namespace) -> dict[str, object]:
         contestants = [Contestant(site, kind, browser, chance) for site in sites for kind in site.edits()]
         measure.take_turns(contestants, options.saves, options.how, chance)
     results = [contestant.result for contestant in contestants]
-    held = goals(results)
+    held = goals(results) + waiting_goals(waited)
     print(f"\nFrom the end of a save until an open page has painted it.\n\n{saves_table(results)}")
     print(f"\n{goals_table(held)}")
     return {
         "skipped": skipped,
         "saves": [result.as_json() for result in results],
+        "waiting": [waiting_json(*each) for each in waited.items()],
         "goals": [goal.as_json() for goal in held],
     }
 
@@ -446,10 +499,13 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--saves", type=int, default=20, metavar="N", help="of each kind (20)")
     parser.add_argument("--how", default="inplace", choices=list(editors.PATTERNS), help="kind of save (inplace)")
     parser.add_argument("--seed", type=int, help="repeat the order and phases of a run")
+    parser.add_argument("--blocks", type=int, default=20, metavar="N", help=f"of {WAITING_REQUESTS} requests each, with pages that wait, and without (20)")
+    parser.add_argument("--only-waiting", action="store_true", help="measure nothing but the cost of pages that wait")
     parser.add_argument("--output", type=Path, default=OUTPUT, metavar="FOLDER", help="for browser.json")
     options = parser.parse_args()
-    if options.saves < 1:
-        parser.error("--saves: one at least")
+    for name in ("saves", "blocks"):
+        if getattr(options, name) < 1:
+            parser.error(f"--{name}: one at least")
     return options
 
 
@@ -457,7 +513,7 @@ def main() -> int:
     """Runs the comparison."""
     sys.stdout.reconfigure(line_buffering=True)
     options = arguments()
-    if webdriver.missing():
+    if webdriver.missing() and not options.only_waiting:
         print(f"skipped: the browser: missing: {webdriver.missing()}")
         return 0
     try:

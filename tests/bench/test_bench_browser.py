@@ -100,3 +100,10 @@ def test_the_plugin_is_held_to_the_same_kind_of_edit():
     assert held["fastreload / Vite: code"].is_met and not held["fastreload / Vite: style"].is_met
     assert math.isnan(held["fastreload / Vite: template"].measured)
     assert held[f"{browser.Runserver.name} / fastreload: code"].measured == 100.0
+
+
+def test_pages_that_wait_are_held_to_what_requests_take_without_them():
+    measured = {1: browser.waiting.Times([1.0, 2.0, 3.0], [1.0, 2.1, 9.0]), 8: browser.waiting.Times([1.0], [1.2])}
+    held = browser.waiting_goals(measured)
+    assert [goal.is_met for goal in held] == [True, False]
+    assert browser.waiting_json(1, measured[1])["with"] == {"requests": 3, "median_ms": 2.1, "p90_ms": 9.0}

@@ -15,6 +15,7 @@ import editors  # noqa: E402
 import harness  # noqa: E402
 import load  # noqa: E402
 import shop  # noqa: E402
+import waiting  # noqa: E402
 import webdriver  # noqa: E402
 
-__all__ = ["editors", "harness", "load", "shop", "webdriver"]
+__all__ = ["editors", "harness", "load", "shop", "waiting", "webdriver"]

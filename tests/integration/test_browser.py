@@ -21,9 +21,11 @@ import pytest
 import apps
 import harness
 import nginx
+import waiting
 from harness import Instance, Server, children_of, free_port, process_name, wait_until
 from pages import PATH, LiveReload, Page, ask, connect, request_bytes, status_of
 from test_bad_input import options, refused
+from waiting import listen
 
 HEAD = "<!doctype html><html><head><title>x</title>"
 TAG = re.compile(
@@ -384,17 +386,6 @@ def test_who_never_reads_is_dropped() -> None:
 # Many pages.
 
 
-def listen(app: Instance, count: int) -> list[Page]:
-    """Returns so many pages that have heard hello."""
-    pages: list[Page] = []
-    while len(pages) < count:  # As many at once as the backlog of the socket has room for.
-        some = [Page(app.socket_path) for _ in range(min(50, count - len(pages)))]
-        for page in some:
-            page.hear("hello")
-        pages += some
-    return pages
-
-
 def test_five_hundred_pages_and_a_hundred_reloads() -> None:
     with browsing(workers=1, ini=("listen = 100",)) as app:
         hub = wait_hub(app)
@@ -412,6 +403,16 @@ def test_five_hundred_pages_and_a_hundred_reloads() -> None:
             page.close()
         app.wait(lambda: len(os.listdir(f"/proc/{hub}/fd")) <= before, 15, "no descriptor has leaked")
         assert hub_pid(app) == hub
+
+
+@pytest.mark.parametrize("clients", [1, 8])
+def test_five_hundred_pages_that_wait_do_not_slow_the_application_down(clients: int) -> None:
+    with waiting.instance() as app:
+        ratios = []
+        # What else the machine does may meet one kind of block more than the other, but not three times.
+        while not ratios or (ratios[-1] > 1.5 and len(ratios) < 3):
+            ratios.append(waiting.measure(app, clients=clients, requests=200, blocks=4).ratio())
+        assert min(ratios) <= 1.5, ratios
 
 
 def test_more_pages_than_there_is_room_for_are_told_to_come_later() -> None:
