@@ -11,22 +11,25 @@
   "use strict";
   const NAME = "fastreload";
 
-  /* Keeps a stream open. open() asks once more for what a new listener is told first; the stream before it ends
-   * when the new one is there, so nothing is lost in between. */
+  /* Keeps a stream open. open() asks once more for what a new listener is told first, and for what has happened since
+   * that number (null: not known); the stream before it ends when the new one is there, so nothing is lost in between.
+   * hear() gets a message and the number of the last news up to it. With several listeners some hear some of it twice. */
   const stream = (url, hear) => {
-    let current, next, timer, pause = 250;
+    let current, next, timer, last = null, pause = 250;
     const end = (source) => source && source.close();
     const close = () => {
       clearTimeout(timer);
       end(current);
       end(next);
-      current = next = null;
+      current = next = last = null;
     };
-    const open = () => {
+    const open = (since) => {
       clearTimeout(timer);
       end(next);
-      const source = next = new EventSource(url);
-      source.onmessage = (event) => hear(event.data);
+      const known = [since, last].filter((number) => number !== null);
+      const from = known.length ? Math.min(...known) : null;
+      const source = next = new EventSource(from === null ? url : `${url}?since=${from}`);
+      source.onmessage = ({ data, lastEventId }) => hear([data, last = Number(lastEventId)]);
       source.onopen = () => {
         if (current !== source) end(current);
         [current, next, pause] = [source, null, 250];
@@ -35,7 +38,7 @@
       source.onerror = () => {
         if (source.readyState !== EventSource.CLOSED) return;
         clearTimeout(timer);
-        timer = setTimeout(open, pause);
+        timer = setTimeout(open, pause, from);
         pause = Math.min(2 * pause, 8000);
       };
     };
@@ -44,15 +47,18 @@
 
   if (typeof document === "undefined") {
     const ports = new Set();
-    const shared = stream("events", (data) => ports.forEach((port) => port.postMessage(data)));
+    const shared = stream("events", (message) => ports.forEach((port) => port.postMessage(message)));
     self.onconnect = ({ ports: [port] }) => {
-      ports.add(port);
-      /* The only thing that a page says is that it goes. */
-      port.onmessage = () => {
-        ports.delete(port);
-        if (!ports.size) shared.close();
+      /* A page says what it has heard, and then that it goes. */
+      port.onmessage = ({ data }) => {
+        if (data === "going") {
+          ports.delete(port);
+          if (!ports.size) shared.close();
+        } else {
+          ports.add(port);
+          shared.open(data);
+        }
       };
-      shared.open();
     };
     return;
   }
@@ -63,7 +69,10 @@
 
   const script = document.currentScript;
   const path = script.dataset.path || new URL(".", script.src).pathname.slice(0, -1);
-  let generation = script.dataset.generation ? Number(script.dataset.generation) : null;
+  const numberIn = (text) => text ? Number(text) : null;
+  let generation = numberIn(script.dataset.generation);
+  /* The number of the last news that this page has heard, or that are older than itself. */
+  let heardLast = numberIn(script.dataset.since);
   let state = "unknown";
   Object.defineProperty(window, NAME, {
     value: Object.freeze({
@@ -185,16 +194,17 @@
     else go();
   };
 
-  /* A page that is older than the instance reloads. If it still is, because something on the way keeps old pages, it
-   * is asked for again a few times, and then left alone. */
-  const compare = (served) => {
+  /* A page that is older than the instance reloads, and so does one that has missed what it cannot be told any more. If
+   * it still is, because something on the way keeps old pages, it is asked for again a few times, and then left alone. */
+  const compare = (served, since, number) => {
     if (generation === null) generation = served;
-    if (generation === served) return;
+    if (heardLast === null) heardLast = number;
+    if (generation === served && heardLast >= since) return;
     if (recalled.tries < 3) {
       for (const url of loaded())
         if (url.origin === location.origin) fetchAgain(url, "no-cache");
       setTimeout(reload, 300 * recalled.tries, recalled.tries + 1);
-    } else generation = served;
+    } else [generation, heardLast] = [served, number];
   };
 
   /* ---- style sheets and images, in place ---- */
@@ -478,36 +488,46 @@
   /* ---- what is heard ---- */
 
   const heard = {
-    hello: (told) => {
+    hello: (told, data, number) => {
       if (told.state !== "broken") mend();
-      compare(told.generation);
+      compare(told.generation, told.since, number);
     },
     reload: () => {
       mend();
       reload(0);
     },
-    assets: ({ files }) => files.forEach(refresh),
+    assets: ({ files }) => {
+      const refreshAll = () => files.forEach(refresh);
+      refreshAll();
+      /* What is still to come of this page may be in the browser's cache. */
+      if (document.readyState === "loading") addEventListener("DOMContentLoaded", refreshAll);
+    },
     broken: (told, data) => {
       state = "broken";
       show(told, data);
     },
     restored: mend,
   };
-  const hear = (data) => {
+  const hear = ([data, number]) => {
     const told = JSON.parse(data);
-    if (Object.prototype.hasOwnProperty.call(heard, told.type)) heard[told.type](told, data);
+    if (told.type === "reload" || told.type === "assets") {
+      if (heardLast !== null && number <= heardLast) return;
+      heardLast = number;
+    }
+    if (Object.prototype.hasOwnProperty.call(heard, told.type)) heard[told.type](told, data, number);
   };
 
   let hangUp;
   const listenAlone = () => {
     const own = stream(path + "/events", hear);
-    own.open();
+    own.open(heardLast);
     hangUp = own.close;
   };
   const listen = () => {
     try {
       const worker = new SharedWorker(path + "/client.js", NAME);
       worker.port.onmessage = (event) => hear(event.data);
+      worker.port.postMessage(heardLast);
       worker.onerror = listenAlone;
       hangUp = () => worker.port.postMessage("going");
     } catch (error) {

@@ -19,6 +19,7 @@
 
 #include "browser/excerpt.h"
 #include "browser/hub.h"
+#include "browser/recent.h"
 #include "browser/request.h"
 #include "browser/visit.h"
 #include "browser/websocket.h"
@@ -50,6 +51,7 @@ struct client {
 	bool is_full;        /* what could not be sent waits in `out` */
 	bool has_said_hello; /* LiveReload: may be told */
 	int64_t since_ms;    /* ASKING, ENDING: since when */
+	int64_t heard;       /* EVENTS: of struct fr_visit, until it is greeted */
 	char *in;            /* FR_HTTP_MAX_HEAD, or FR_HUB_INPUT; NULL: nothing has come */
 	char *text;          /* of a message in several frames; NULL: none */
 	char *out;           /* FR_HUB_MAX_OUTPUT; NULL: all was sent */
@@ -66,12 +68,12 @@ static struct {
 	size_t pages, asking;
 	size_t max_pages; /* fewer, where so many descriptors are not to be had */
 	int64_t beat_ms;  /* the last one */
-	uint64_t next_id;
 	struct fr_news news;
 
 	/* What pages that come now are told. */
 	bool is_known;
 	int64_t generation;
+	struct fr_recent recent;
 	size_t broken_len; /* 0: the code that was saved last serves */
 	char broken[FR_MESSAGE_SIZE];
 } hub;
@@ -262,10 +264,12 @@ static void refuse(struct client *client, bool is_cgi, const char *status, const
 
 /* ---- what pages are told ---- */
 
-static bool send_event(struct client *client, const char *text, size_t len)
+/* number: of the last news that a page has with this one. It comes back with it as Last-Event-ID
+ * where the connection was lost. */
+static bool send_event(struct client *client, int64_t number, const char *text, size_t len)
 {
 	char event[FR_MESSAGE_SIZE + 64];
-	int head = snprintf(event, sizeof(event), "id: %" PRIu64 "\ndata: ", hub.next_id);
+	int head = snprintf(event, sizeof(event), "id: %" PRId64 "\ndata: ", number);
 
 	memcpy(event + head, text, len);
 	memcpy(event + (size_t)head + len, "\n\n", 2);
@@ -283,10 +287,9 @@ static bool send_frame(struct client *client, enum fr_websocket_opcode opcode, c
 
 static void broadcast(const char *text, size_t len)
 {
-	hub.next_id++;
 	for (size_t i = 0; i < FR_HUB_CLIENTS; i++) {
 		if (hub.clients[i].kind == CLIENT_EVENTS)
-			(void)send_event(&hub.clients[i], text, len);
+			(void)send_event(&hub.clients[i], hub.recent.number, text, len);
 	}
 }
 
@@ -301,16 +304,25 @@ static void broadcast_livereload(const char *path)
 	}
 }
 
+/* Says how things stand, and what the page has missed. A number that is not reached is that of
+ * another instance, or of news that are on their way here. */
 static void greet(struct client *client)
 {
+	bool is_known = client->heard >= 0 && client->heard <= hub.recent.number;
+	int64_t heard = is_known ? client->heard : hub.recent.number;
+	const struct fr_recent_news *news;
 	char text[FR_MESSAGE_SIZE];
-	size_t len = fr_message_hello(text, hub.generation, hub.broken_len > 0);
+	size_t len = fr_message_hello(text, hub.generation, hub.broken_len > 0, hub.recent.since);
 
-	hub.next_id++;
-	if (!send_event(client, text, len))
+	if (!send_event(client, heard, text, len))
 		return;
+	while ((news = fr_recent_next(&hub.recent, heard))) {
+		heard = news->number;
+		if (!send_event(client, heard, news->text, news->len))
+			return;
+	}
 	if (hub.broken_len > 0)
-		(void)send_event(client, hub.broken, hub.broken_len);
+		(void)send_event(client, hub.recent.number, hub.broken, hub.broken_len);
 }
 
 static void greet_those_who_wait(void)
@@ -335,6 +347,7 @@ static void tell_reload(void)
 		hub.broken_len = 0;
 	hub.generation = hub.news.generation;
 	greet_those_who_wait();
+	fr_recent_pass(&hub.recent, hub.news.number);
 	len = fr_message_reload(text, hub.generation, hub.news.reason);
 	broadcast(text, len);
 	broadcast_livereload("/");
@@ -343,12 +356,17 @@ static void tell_reload(void)
 static void tell_assets(void)
 {
 	char text[FR_MESSAGE_SIZE];
-	size_t at = 0, len;
+	size_t len = fr_message_assets(text, &hub.news);
 
 	for (size_t i = 0; i < hub.news.text_len; i += strlen(hub.news.text + i) + 1)
 		broadcast_livereload(hub.news.text + i);
-	while ((len = fr_message_assets(text, &hub.news, &at)) > 0)
-		broadcast(text, len);
+	if (len > 0) {
+		fr_recent_keep(&hub.recent, hub.news.number, text, len);
+	} else {
+		fr_recent_pass(&hub.recent, hub.news.number);
+		len = fr_message_reload(text, hub.generation, "assets");
+	}
+	broadcast(text, len);
 }
 
 static void tell_broken(void)
@@ -387,6 +405,8 @@ static bool hear_master(void)
 		return false;
 	if (!fr_news_check(&hub.news, (size_t)len))
 		return true;
+	if (!fr_news_is_numbered(hub.news.kind))
+		fr_recent_reach(&hub.recent, hub.news.number);
 	switch ((enum fr_news_kind)hub.news.kind) {
 	case FR_NEWS_SERVING:
 		hub.generation = hub.news.generation;
@@ -453,6 +473,7 @@ static void take_visit(const struct fr_visit *visit, int fd)
 
 	if (!client)
 		return;
+	client->heard = visit->heard;
 	if (is_busy) {
 		refuse_busy(client, visit->is_cgi);
 	} else if (!is_events) {

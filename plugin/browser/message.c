@@ -10,6 +10,11 @@
 
 /* ---- from the master ---- */
 
+bool fr_news_is_numbered(uint32_t kind)
+{
+	return kind == FR_NEWS_RELOAD || kind == FR_NEWS_ASSETS;
+}
+
 size_t fr_news_size(const struct fr_news *news)
 {
 	return offsetof(struct fr_news, text) + news->text_len;
@@ -45,13 +50,14 @@ static size_t end(struct fr_json *json)
 	return json->len;
 }
 
-size_t fr_message_hello(char *text, int64_t generation, bool is_broken)
+size_t fr_message_hello(char *text, int64_t generation, bool is_broken, int64_t since)
 {
 	struct fr_json json;
 
 	begin(&json, text, "hello");
 	fr_json_number(&json, "generation", generation);
 	fr_json_string(&json, "state", is_broken ? "broken" : "serving");
+	fr_json_number(&json, "since", since);
 	return end(&json);
 }
 
@@ -73,31 +79,16 @@ size_t fr_message_restored(char *text)
 	return end(&json);
 }
 
-size_t fr_message_assets(char *text, const struct fr_news *news, size_t *at)
+size_t fr_message_assets(char *text, const struct fr_news *news)
 {
 	struct fr_json json;
-	size_t written = 0;
 
-	if (*at >= news->text_len)
-		return 0;
 	begin(&json, text, "assets");
 	fr_json_open(&json, "files", '[');
-	json.size -= 8;
-	while (*at < news->text_len) {
-		struct fr_json_mark mark = fr_json_mark(&json);
-
-		fr_json_string(&json, NULL, news->text + *at);
-		if (json.is_full) {
-			fr_json_go_back(&json, mark);
-			if (written > 0)
-				break;
-		}
-		written++;
-		*at += strlen(news->text + *at) + 1;
-	}
-	json.size += 8;
+	for (size_t at = 0; at < news->text_len; at += strlen(news->text + at) + 1)
+		fr_json_string(&json, NULL, news->text + at);
 	fr_json_close(&json, ']');
-	return end(&json);
+	return json.is_full ? 0 : end(&json);
 }
 
 /* Leaves the member out if it does not fit. Returns whether it does. */

@@ -28,6 +28,7 @@ struct fr_news {
 	uint32_t kind; /* enum fr_news_kind */
 	uint32_t text_len;
 	int64_t generation;
+	int64_t number;          /* of RELOAD and ASSETS: its own; of others the last of those */
 	int64_t line;            /* 0: not known */
 	char reason[16];         /* "code", "template", … */
 	char file[1024];         /* relative to the watched folder; "": not known */
@@ -36,6 +37,9 @@ struct fr_news {
 	char serving[64];        /* "the code of 2026-11-21 01:02:03" */
 	char text[FR_NEWS_TEXT]; /* of what was printed the end; or names, each with a NUL */
 };
+
+/* Is it one that pages come to be older than? */
+bool fr_news_is_numbered(uint32_t kind);
 
 /* How many bytes of it are sent. */
 size_t fr_news_size(const struct fr_news *news);
@@ -47,12 +51,12 @@ bool fr_news_check(struct fr_news *news, size_t size);
 #define FR_MESSAGE_SIZE 15360
 
 /* All of these write JSON into text (FR_MESSAGE_SIZE) and return its length. */
-size_t fr_message_hello(char *text, int64_t generation, bool is_broken);
+size_t fr_message_hello(char *text, int64_t generation, bool is_broken, int64_t since);
 size_t fr_message_reload(char *text, int64_t generation, const char *reason);
 size_t fr_message_restored(char *text);
 
-/* *at goes from one name to the next as they fit into one message; 0: there are no more. */
-size_t fr_message_assets(char *text, const struct fr_news *news, size_t *at);
+/* 0: not all names fit. */
+size_t fr_message_assets(char *text, const struct fr_news *news);
 size_t fr_message_broken(char *text, const struct fr_news *news, const struct fr_excerpt *excerpt);
 
 /* LiveReload's, protocol 7. */

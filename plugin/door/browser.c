@@ -207,6 +207,8 @@ int fr_browser_pid(void)
 static bool tell(struct fr_news *news)
 {
 	news->generation = fr_visitors_generation();
+	news->number =
+		fr_news_is_numbered(news->kind) ? fr_visitors_next_news() : fr_visitors_news();
 	return browser.fd >= 0 && fr_hub_tell(browser.fd, news) == 0;
 }
 

@@ -29,6 +29,7 @@ extern struct uwsgi_server uwsgi;
 /* Shared with the workers. */
 struct shared {
 	int64_t generation; /* written by the master, as are the others */
+	int64_t news;       /* number of the last */
 	uint32_t is_said;   /* bits of enum complaint; by anybody */
 	int64_t of_slot[];  /* which generation the worker in it is of */
 };
@@ -63,6 +64,16 @@ void fr_visitors_next_generation(void)
 {
 	if (shared)
 		__atomic_add_fetch(&shared->generation, 1, __ATOMIC_SEQ_CST);
+}
+
+int64_t fr_visitors_news(void)
+{
+	return shared ? __atomic_load_n(&shared->news, __ATOMIC_SEQ_CST) : 0;
+}
+
+int64_t fr_visitors_next_news(void)
+{
+	return shared ? __atomic_add_fetch(&shared->news, 1, __ATOMIC_SEQ_CST) : 0;
 }
 
 void fr_visitors_join(int wid)
@@ -153,6 +164,31 @@ static bool can_go(const struct wsgi_request *request)
 	return request->socket->proto_write == uwsgi_proto_base_write;
 }
 
+static int64_t read_number(const char *text, size_t len)
+{
+	int64_t number = 0;
+
+	if (!text || len == 0 || len > 18)
+		return -1;
+	for (size_t i = 0; i < len; i++) {
+		if (text[i] < '0' || text[i] > '9')
+			return -1;
+		number = 10 * number + (text[i] - '0');
+	}
+	return number;
+}
+
+/* A browser that comes back knows better than the address with which it came first. */
+static int64_t find_heard(struct wsgi_request *request)
+{
+	uint16_t len;
+	const char *text = get(request, "HTTP_LAST_EVENT_ID", &len);
+
+	if (!text || len == 0)
+		text = uwsgi_get_qs(request, "since", 5, &len);
+	return read_number(text, len);
+}
+
 /* The connection is the hub's from here on; to close our descriptor does not end it. */
 static int hand_over(struct wsgi_request *request, enum fr_visit_kind kind)
 {
@@ -178,6 +214,7 @@ static int hand_over(struct wsgi_request *request, enum fr_visit_kind kind)
 	}
 	visit.is_cgi =
 		request->socket->proto_prepare_headers == uwsgi_proto_base_cgi_prepare_headers;
+	visit.heard = find_heard(request);
 	if (fr_visit_send(with.way_fd, &visit, request->fd) < 0)
 		return refuse(request, "503 Service Unavailable", "try again\n");
 	close(request->fd);
@@ -233,6 +270,7 @@ static int answer(struct wsgi_request *request, int url)
 struct page {
 	struct fr_inject inject;
 	bool is_begun;                             /* the header was looked at */
+	int64_t news;                              /* the last when the request came */
 	bool is_done;                              /* all that comes goes as it is */
 	struct uwsgi_transformation *valve, *last; /* last->ub: what is held back */
 	uint64_t held_from;                        /* its place in the body */
@@ -249,12 +287,13 @@ static void write_tag(struct page *page, const char *nonce)
 {
 	int64_t generation = __atomic_load_n(&shared->of_slot[uwsgi.mywid], __ATOMIC_SEQ_CST);
 
-	page->tag_len = (size_t)snprintf(page->tag, sizeof(page->tag),
-					 "<script src=\"%s/client.js\" data-generation=\"%lld\" "
-					 "data-path=\"%s\" async%s%s%s>"
-					 "</script>",
-					 with.path, (long long)generation, with.path,
-					 *nonce ? " nonce=\"" : "", nonce, *nonce ? "\"" : "");
+	page->tag_len =
+		(size_t)snprintf(page->tag, sizeof(page->tag),
+				 "<script src=\"%s/client.js\" data-generation=\"%lld\" "
+				 "data-since=\"%lld\" data-path=\"%s\" async%s%s%s>"
+				 "</script>",
+				 with.path, (long long)generation, (long long)page->news, with.path,
+				 *nonce ? " nonce=\"" : "", nonce, *nonce ? "\"" : "");
 }
 
 /* Is it for somebody who looks at a page, not for a script that takes a piece of one? */
@@ -423,6 +462,8 @@ static void add_parts(struct wsgi_request *request)
 	page = page_of(first);
 	memset(page, 0, sizeof(*page));
 	fr_inject_begin(&page->inject);
+	/* Before the application looks at its templates: what is saved from here on it may miss. */
+	page->news = fr_visitors_news();
 	page->valve = valve;
 	page->last = last;
 }

@@ -27,6 +27,10 @@ void fr_visitors_join(int wid);
 void fr_visitors_join_all(void);
 int64_t fr_visitors_generation(void);
 
+/* Master: the number of the last news for pages, and of one more, before the hub is told. */
+int64_t fr_visitors_news(void);
+int64_t fr_visitors_next_news(void);
+
 /* In a worker, before it accepts: puts itself before the applications, and before fr_broken. */
 void fr_visitors_take_over(void);
 

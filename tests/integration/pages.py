@@ -56,15 +56,21 @@ class Page:
     """A page that listens, by Server-Sent Events."""
 
     def __init__(
-        self, address: str | tuple[str, int], headers: Mapping[str, str] | None = None, path: str = PATH
+        self,
+        address: str | tuple[str, int],
+        headers: Mapping[str, str] | None = None,
+        path: str = PATH,
+        since: object = None,
     ) -> None:
         self.connection = connect(address)
-        self.connection.sendall(request_bytes(path + "/events", headers))
+        query = "" if since is None else f"?since={since}"
+        self.connection.sendall(request_bytes(path + "/events" + query, headers))
         self.poll = select.poll()  # select() ends at 1024 descriptors.
         self.poll.register(self.connection, select.POLLIN)
         self.data = b""
         self.head = b""
         self.heard: list[dict] = []
+        self.last_id = -1
         self.beats = 0
         self.is_closed = False
 
@@ -84,6 +90,8 @@ class Page:
             block, _, self.data = self.data.partition(b"\n\n")
             self.beats += block.startswith(b":")
             for line in block.split(b"\n"):
+                if line.startswith(b"id: "):
+                    self.last_id = int(line[4:])
                 if line.startswith(b"data: "):
                     self.heard.append(json.loads(line[6:]))
 

@@ -29,7 +29,7 @@ from waiting import listen
 
 HEAD = "<!doctype html><html><head><title>x</title>"
 TAG = re.compile(
-    rb'<script src="/__fastreload__/client\.js" data-generation="(\d+)" data-path="/__fastreload__" async(?: nonce="([^"]*)")?></script>'
+    rb'<script src="/__fastreload__/client\.js" data-generation="(\d+)" data-since="\d+" data-path="/__fastreload__" async(?: nonce="([^"]*)")?></script>'
 )
 # Answers as apps.WSGI does; /page is a page whose text is in a module.
 FILES = {
@@ -81,7 +81,7 @@ def test_a_page_hears_what_happens_to_the_code() -> None:
     with browsing() as app, Page(app.socket_path) as page:
         hello = page.hear("hello")
         first = hello["generation"]
-        assert hello == {"type": "hello", "generation": first, "state": "serving"}
+        assert hello == {"type": "hello", "generation": first, "state": "serving", "since": 0}
         assert b"text/event-stream" in page.head and b"no-store" in page.head and b"X-Accel-Buffering: no" in page.head
         assert b"Access-Control" not in page.head
         assert generation_of(ask(app.socket_path, "/page")) == first
@@ -102,7 +102,7 @@ def test_a_page_hears_what_happens_to_the_code() -> None:
         assert b"second" in answer and generation_of(answer) == first + 1
 
         with Page(app.socket_path) as late:  # Who comes now is told at once.
-            assert late.hear("hello") == {"type": "hello", "generation": first + 1, "state": "broken"}
+            assert late.hear("hello") == {"type": "hello", "generation": first + 1, "state": "broken", "since": 1}
             assert late.hear("broken") == broken
 
         since = len(page.heard)
@@ -119,6 +119,65 @@ def test_style_sheets_and_images_are_exchanged_without_a_reload() -> None:
             assert page.hear("assets") == {"type": "assets", "files": ["static/css/site.css"]}
             app.save("static/logo.svg", "<svg/>")
             assert page.hear("assets", since=2)["files"] == ["static/logo.svg"]
+
+
+def since_of(answer: bytes) -> int:
+    """Returns the number of the last news that a page is newer than."""
+    return int(re.search(rb'data-since="(\d+)"', answer).group(1))
+
+
+def test_what_was_saved_while_a_page_was_loading_is_told_when_it_listens() -> None:
+    with browsing("on = templates/ browser") as app, Page(app.socket_path) as open_page:
+        open_page.hear("hello")
+        before = since_of(ask(app.socket_path, "/page"))
+        app.save("static/css/site.css", "a { color: blue }\n")
+        open_page.hear("assets")
+        between = since_of(ask(app.socket_path, "/page"))
+        app.save("static/logo.svg", "<svg/>")
+        open_page.hear("assets", since=2)
+        assert (before, between, open_page.last_id) == (0, 1, 2)
+
+        with Page(app.socket_path, since=before) as page:
+            assert page.hear("hello")["since"] == 0
+            page.hear("assets", since=2)
+            assert [message.get("files") for message in page.heard] == [None, ["static/css/site.css"], ["static/logo.svg"]]
+        # A browser that comes back with the same address says what it has heard since.
+        with Page(app.socket_path, {"Last-Event-ID": str(between)}, since=before) as page:
+            page.hear("assets")
+            assert [message.get("files") for message in page.heard] == [None, ["static/logo.svg"]]
+
+        since = since_of(ask(app.socket_path, "/page"))
+        app.save("templates/page.html", "<p>second</p>\n")
+        open_page.hear("reload")
+        with Page(app.socket_path, since=since) as page:
+            assert page.hear("hello")["since"] == since + 1 == since_of(ask(app.socket_path, "/page"))
+
+
+@pytest.mark.parametrize("since", ["", "x", "-1", "1e3", "99999999999999999999", "999"])
+def test_a_number_that_is_none_or_not_reached_is_no_number(since: str) -> None:
+    with browsing() as app, Page(app.socket_path) as open_page:
+        open_page.hear("hello")
+        app.save("static/css/site.css", "a { color: blue }\n")
+        open_page.hear("assets")
+        with Page(app.socket_path, since=since) as page:
+            page.hear("hello")
+            assert page.last_id == 1
+            app.save("static/logo.svg", "<svg/>")
+            assert page.hear("assets")["files"] == ["static/logo.svg"]
+
+
+def test_the_next_hub_knows_who_has_missed_something() -> None:
+    with browsing() as app:
+        hub = wait_hub(app)
+        with Page(app.socket_path) as page:
+            page.hear("hello")
+            app.save("static/css/site.css", "a { color: blue }\n")
+            page.hear("assets")
+        os.kill(hub, signal.SIGKILL)
+        wait_hub(app, hub)
+        with Page(app.socket_path, since=0) as page:
+            assert page.hear("hello")["since"] == 1
+            assert page.last_id == 0
 
 
 def test_scripts_load_pages_again_without_a_reload_of_the_code() -> None:

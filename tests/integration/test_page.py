@@ -14,6 +14,7 @@ import pytest
 
 import harness
 import webdriver
+from pages import Page
 from shop import GREETING, HOME, LOGO, NONCE, STYLE, VIEWS, Shop
 from webdriver import Browser
 
@@ -179,6 +180,75 @@ def test_a_script_that_is_there_twice_or_by_hand_runs_once(shop: Shop, browser: 
         """
     )
     assert added == ["fastreload"]
+
+
+# ---- saved before the page could listen ----
+
+
+def open_deaf(shop: Shop, browser: Browser) -> None:
+    """Opens the front page as over a network from which its script does not come yet."""
+    browser.devtools("Network.enable")
+    browser.devtools("Network.setBlockedURLs", urls=["*/client.js"])
+    browser.open(shop.url("/"))
+    assert browser.run("return !window.fastreload && !!document.querySelector('script[data-since]')")
+    browser.run("window.marker = true")
+
+
+def let_hear(browser: Browser) -> None:
+    """Lets the script come."""
+    browser.devtools("Network.setBlockedURLs", urls=[])
+    browser.run(
+        """
+        const script = document.querySelector("script[data-since]"), again = document.createElement("script");
+        for (const { name, value } of script.attributes) again.setAttribute(name, value);
+        script.replaceWith(again);
+        """
+    )
+
+
+def told(shop: Shop, kind: str, relpath: str, text: str) -> None:
+    """Saves a file, and waits until pages that listen have been told."""
+    with Page(shop.socket_path) as other:
+        other.hear("hello")
+        shop.save(relpath, text)
+        other.hear(kind)
+
+
+@pytest.mark.parametrize("has_other", [False, True], ids=["alone", "beside another page"])
+def test_a_style_sheet_that_was_saved_while_the_page_was_loading_is_exchanged(
+    shop: Shop, browser: Browser, has_other: bool
+) -> None:
+    handles = browser.windows()
+    if has_other:
+        visit(browser, shop.url("/"))
+        browser.run("window.marker = true")
+        handles.append(browser.new_window())
+    open_deaf(shop, browser)
+    told(shop, "assets", STYLE, shop.path(STYLE).read_text() + "body { color: rgb(7, 8, 9); }\n")
+    assert browser.run("return getComputedStyle(document.body).color !== 'rgb(7, 8, 9)'")
+    let_hear(browser)
+    for handle in handles:
+        browser.go_to(handle)
+        browser.wait("return getComputedStyle(document.body).color === 'rgb(7, 8, 9)'", "the new style")
+        assert browser.run("return window.marker")
+
+
+def test_a_template_that_was_saved_while_the_page_was_loading_is_seen(browser: Browser) -> None:
+    with Shop("on = *.html browser") as one:
+        open_deaf(one, browser)
+        text = one.path(HOME).read_text()
+        told(one, "reload", HOME, text.replace('<p id="template">first</p>', '<p id="template">second</p>'))
+        let_hear(browser)
+        browser.wait("return document.getElementById('template').textContent === 'second'", "the new template")
+        browser.close_others()
+
+
+def test_code_that_was_saved_while_the_page_was_loading_is_seen(shop: Shop, browser: Browser) -> None:
+    open_deaf(shop, browser)
+    greet(shop, "meanwhile")
+    shop.wait(lambda: shop.serves("meanwhile"), 20, "the new code serves")
+    let_hear(browser)
+    browser.wait(SHOWS, "the new text", 20, "meanwhile")
 
 
 # ---- in place ----

@@ -45,9 +45,10 @@ static void begin_broken(const char *error, const char *output)
 
 START_TEST(test_short_messages)
 {
-	fr_message_hello(text, 7, false);
-	ck_assert_str_eq(text, "{\"type\":\"hello\",\"generation\":7,\"state\":\"serving\"}");
-	fr_message_hello(text, 7, true);
+	fr_message_hello(text, 7, false, 3);
+	ck_assert_str_eq(text, "{\"type\":\"hello\",\"generation\":7,\"state\":\"serving\","
+			       "\"since\":3}");
+	fr_message_hello(text, 7, true, 3);
 	ck_assert_ptr_nonnull(strstr(text, "\"broken\""));
 	fr_message_reload(text, 8, "code");
 	ck_assert_str_eq(text, "{\"type\":\"reload\",\"generation\":8,\"reason\":\"code\"}");
@@ -105,25 +106,25 @@ START_TEST(test_of_a_long_output_the_end_is_told)
 }
 END_TEST
 
-START_TEST(test_many_files_take_several_messages)
+static size_t write_assets(char byte)
 {
-	size_t at = 0, len, files = 0, messages = 0;
-
 	memset(&news, 0, sizeof(news));
 	news.kind = FR_NEWS_ASSETS;
 	for (int i = 0; i < 80; i++) {
-		memset(news.text + news.text_len, '\x01', 99);
+		memset(news.text + news.text_len, byte, 99);
 		news.text_len += 100;
 	}
-	while ((len = fr_message_assets(text, &news, &at)) > 0) {
-		json_t *object = parse(len);
+	return fr_message_assets(text, &news);
+}
 
-		files += json_array_size(json_object_get(object, "files"));
-		messages++;
-		json_decref(object);
-	}
-	ck_assert_uint_eq(files, 80);
-	ck_assert_uint_gt(messages, 1);
+START_TEST(test_files_are_told_all_or_none)
+{
+	json_t *object = parse(write_assets('a'));
+
+	ck_assert_uint_eq(json_array_size(json_object_get(object, "files")), 80);
+	json_decref(object);
+	/* Each byte takes six in JSON. */
+	ck_assert_uint_eq(write_assets('\x01'), 0);
 }
 END_TEST
 
@@ -220,7 +221,7 @@ Suite *fr_check_message_suite(void)
 	tcase_add_test(tcase, test_short_messages);
 	tcase_add_test(tcase, test_an_error_has_a_kind_if_it_says_so);
 	tcase_add_test(tcase, test_of_a_long_output_the_end_is_told);
-	tcase_add_test(tcase, test_many_files_take_several_messages);
+	tcase_add_test(tcase, test_files_are_told_all_or_none);
 	tcase_add_test(tcase, test_news_are_checked);
 	tcase_add_test(tcase, test_livereload_speaks);
 	tcase_add_test(tcase, test_an_excerpt_has_the_lines_around);
