@@ -241,6 +241,8 @@ static void look_at_line(struct look *look, struct piece line)
 		look->is_other = true;
 	else if (is(name, "Content-Disposition"))
 		look->is_other |= begins(value, "attachment");
+	else if (is(name, "Content-Length"))
+		look->head->has_length = true;
 }
 
 static void look_at_policy(struct look *look, struct piece line)
@@ -263,7 +265,7 @@ void fr_head_look(int status, const char *text, size_t len, const char *const *e
 	struct look look = {.head = ret_head};
 	struct piece rest = {text, len}, line;
 
-	ret_head->nonce[0] = '\0';
+	*ret_head = (struct fr_head){.verdict = FR_HEAD_OTHER};
 	(void)next(&rest, '\n', &line); /* of the status */
 	while (next(&rest, '\n', &line)) {
 		look_at_line(&look, line);
@@ -271,10 +273,19 @@ void fr_head_look(int status, const char *text, size_t len, const char *const *e
 	}
 	for (size_t i = 0; i < extra_len; i++)
 		look_at_policy(&look, (struct piece){extra[i], strlen(extra[i])});
-	if (!has_page(status) || !look.is_html || look.is_other)
-		ret_head->verdict = FR_HEAD_OTHER;
-	else
+	if (has_page(status) && look.is_html && !look.is_other)
 		ret_head->verdict = look.is_forbidden ? FR_HEAD_FORBIDDEN : FR_HEAD_FITS;
+}
+
+/* In a page a sandbox is none (Content Security Policy Level 3, 3.3). */
+void fr_head_heed(struct fr_head *head, const char *policies)
+{
+	struct piece rest = {policies, strlen(policies)}, policy;
+
+	while (head->verdict == FR_HEAD_FITS && next(&rest, ',', &policy)) {
+		if (!may_run(policy, head) || !may_connect(policy))
+			head->verdict = FR_HEAD_FORBIDDEN;
+	}
 }
 
 /* ---- rewriting ---- */

@@ -20,6 +20,7 @@ enum fr_head_verdict {
 
 struct fr_head {
 	enum fr_head_verdict verdict;
+	bool has_length;                   /* it says how long the body is */
 	char nonce[FR_HEAD_MAX_NONCE + 1]; /* that the script needs; "": none */
 };
 
@@ -30,6 +31,10 @@ struct fr_head {
  */
 void fr_head_look(int status, const char *text, size_t len, const char *const *extra,
 		  size_t extra_len, struct fr_head *ret_head);
+
+/* Heeds policies that the page itself sets, as struct fr_meta has them: the verdict and the nonce
+ * become those of all. The same ones may come again, with others behind them. */
+void fr_head_heed(struct fr_head *head, const char *policies);
 
 /*
  * Rewrites the lines for a body that has `added` more bytes: Content-Length grows, and what the

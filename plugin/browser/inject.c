@@ -105,6 +105,9 @@ static void open_tag(struct fr_inject *inject)
 		end_head(inject);
 	inject->rawtext = find_rawtext(inject);
 	inject->templates += is_name(inject, "template");
+	inject->is_meta = is_name(inject, "meta") && inject->templates == 0;
+	if (inject->is_meta)
+		fr_meta_begin(&inject->meta);
 }
 
 static void close_tag(struct fr_inject *inject)
@@ -135,6 +138,7 @@ static void read_name(struct fr_inject *inject, char c)
 		note_name(inject, c);
 		return;
 	}
+	inject->is_meta = false;
 	if (is_end)
 		close_tag(inject);
 	else
@@ -231,8 +235,12 @@ static void read_text(struct fr_inject *inject, char c)
  * what it decides. */
 static void read_tag(struct fr_inject *inject, char c)
 {
+	if (inject->is_meta && c != '>')
+		fr_meta_feed(&inject->meta, c);
 	if (c == '>') {
 		inject->state = STATE_TEXT;
+		if (inject->is_meta)
+			fr_meta_end(&inject->meta);
 	} else if (c == '"' || c == '\'') {
 		inject->quote = c;
 		inject->state = STATE_QUOTED;
@@ -267,6 +275,8 @@ static void read_byte(struct fr_inject *inject, char c)
 		read_tag(inject, c);
 		break;
 	case STATE_QUOTED:
+		if (inject->is_meta)
+			fr_meta_feed(&inject->meta, c);
 		if (c == inject->quote)
 			inject->state = STATE_TAG;
 		break;

@@ -3,9 +3,8 @@
  *
  * A scanner, fed with the bytes of an answer as they come. It says whether they are a full HTML
  * document (a fragment is not), up to where they can be passed on, and where the script goes:
- * before
- * </head>, or before the first thing that ends the head without it. It copies nothing, and knows
- * neither headers nor uWSGI.
+ * before </head>, or before the first thing that ends the head without it. It copies nothing but
+ * the policies that <meta> tags set, and knows neither headers nor uWSGI.
  *
  * It reads as browsers do (HTML Standard, 13.2.5) as far as that matters here: comments, the text
  * in <script>, <style>, <title> and <noscript>, quoted attributes and <template> hide what looks
@@ -16,6 +15,8 @@
 
 #include <stddef.h>
 #include <stdint.h>
+
+#include "browser/meta.h"
 
 /* What comes before the document type (blanks, comments) may be so long. */
 #define FR_INJECT_MAX_PROLOGUE 4096
@@ -35,10 +36,12 @@ struct fr_inject {
 	uint64_t safe; /* no byte before this one can have the script before it */
 	uint64_t at;   /* with FR_INJECT_PLACE */
 	enum fr_inject_verdict verdict;
+	struct fr_meta meta; /* what it says of policies is of all tags before the place */
 
 	/* The scanner's own. */
 	uint64_t seen, bom_len;
 	int state;
+	bool is_meta;        /* this tag is a <meta> */
 	int templates;       /* open <template>s */
 	int dashes;          /* just read, in a comment */
 	char quote;          /* of an attribute's value */

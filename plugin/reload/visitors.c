@@ -269,6 +269,7 @@ static int answer(struct wsgi_request *request, int url)
 /* What the first part knows; in the memory of a uwsgi_buffer, which uWSGI frees. */
 struct page {
 	struct fr_inject inject;
+	struct fr_head head;
 	bool is_begun;                             /* the header was looked at */
 	int64_t news;                              /* the last when the request came */
 	bool is_done;                              /* all that comes goes as it is */
@@ -283,8 +284,9 @@ static struct page *page_of(const struct uwsgi_transformation *part)
 	return (struct page *)part->ub->buf;
 }
 
-static void write_tag(struct page *page, const char *nonce)
+static void write_tag(struct page *page)
 {
+	const char *nonce = page->head.nonce;
 	int64_t generation = __atomic_load_n(&shared->of_slot[uwsgi.mywid], __ATOMIC_SEQ_CST);
 
 	page->tag_len =
@@ -324,30 +326,60 @@ static size_t find_extra(const struct wsgi_request *request, const char **extra)
 	return len;
 }
 
+static void complain_of_policy(const struct wsgi_request *request)
+{
+	if (is_new(COMPLAINT_POLICY))
+		uwsgi_log_verbose(
+			"[fastreload] %.*s and perhaps other pages do not follow the code: their "
+			"Content-Security-Policy allows no script from here, or no connection\n",
+			(int)request->path_info_len, request->path_info);
+}
+
 /* May this answer get the script? */
 static bool does_head_fit(struct wsgi_request *request, struct page *page)
 {
 	const char *extra[FR_VISITORS_EXTRA];
-	struct fr_head head;
 	size_t extra_len;
 
 	if (!request->headers || !is_navigation(request))
 		return false;
 	extra_len = find_extra(request, extra);
 	fr_head_look(request->status, request->headers->buf, request->headers->pos, extra,
-		     extra_len, &head);
-	if (head.verdict == FR_HEAD_FORBIDDEN && is_new(COMPLAINT_POLICY))
-		uwsgi_log_verbose(
-			"[fastreload] %.*s and perhaps other pages do not follow the code: their "
-			"Content-Security-Policy allows no script from here, or no connection\n",
-			(int)request->path_info_len, request->path_info);
-	if (head.verdict != FR_HEAD_FITS)
+		     extra_len, &page->head);
+	if (page->head.verdict == FR_HEAD_FORBIDDEN)
+		complain_of_policy(request);
+	if (page->head.verdict != FR_HEAD_FITS)
 		return false;
 	/* A header that has been sent cannot be changed. */
-	if (request->headers_sent || uwsgi_buffer_ensure(request->headers, FR_HEAD_MAX_GROWTH))
-		return false;
-	write_tag(page, head.nonce);
-	return true;
+	return !request->headers_sent && !uwsgi_buffer_ensure(request->headers, FR_HEAD_MAX_GROWTH);
+}
+
+/* May this page get the script, as far as it is known? Writes the script's element. */
+static bool do_policies_allow(struct wsgi_request *request, struct page *page)
+{
+	if (page->inject.meta.is_cut)
+		page->head.verdict = FR_HEAD_FORBIDDEN;
+	fr_head_heed(&page->head, page->inject.meta.policies);
+	if (page->head.verdict == FR_HEAD_FITS) {
+		write_tag(page);
+		return true;
+	}
+	complain_of_policy(request);
+	return false;
+}
+
+/* The header has gone, and then a policy may have come: blanks take the place of an element that
+ * would not run, or would be longer than was said. */
+static void heed_what_came_late(struct wsgi_request *request, struct page *page)
+{
+	size_t promised = page->tag_len;
+
+	if (do_policies_allow(request, page) &&
+	    (page->tag_len == promised || !page->head.has_length))
+		return;
+	complain_of_policy(request);
+	memset(page->tag, ' ', promised);
+	page->tag_len = promised;
 }
 
 static void rewrite_head(struct wsgi_request *request, const struct page *page)
@@ -416,8 +448,14 @@ static int read_part(struct wsgi_request *request, struct uwsgi_transformation *
 		chunk->pos = 0;
 		return 0;
 	}
-	if (!was_page)
+	if (was_page) {
+		if (page->inject.verdict == FR_INJECT_PLACE)
+			heed_what_came_late(request, page);
+	} else {
+		if (!do_policies_allow(request, page))
+			return let_go(page, chunk);
 		rewrite_head(request, page);
+	}
 	return pass_on(page, chunk);
 }
 
@@ -434,13 +472,13 @@ static int read_last(struct wsgi_request *request, struct uwsgi_transformation *
 	struct page *page = page_of(part->data);
 	struct uwsgi_buffer *held = part->ub;
 
-	(void)request;
 	if (held->pos > 0 && uwsgi_buffer_append(part->chunk, held->buf, held->pos))
 		return -1;
 	held->pos = 0;
 	if (page->is_done || page->inject.verdict != FR_INJECT_PAGE)
 		return 0;
 	page->is_done = true;
+	heed_what_came_late(request, page);
 	return uwsgi_buffer_append(part->chunk, page->tag, page->tag_len);
 }
 

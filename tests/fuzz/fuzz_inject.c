@@ -4,6 +4,7 @@
  */
 #include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "browser/inject.h"
 
@@ -26,7 +27,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			abort();
 		safe = bytes.safe;
 	}
-	if (whole.verdict != bytes.verdict || whole.safe != bytes.safe || whole.at != bytes.at)
+	if (whole.verdict != bytes.verdict || whole.safe != bytes.safe || whole.at != bytes.at ||
+	    strcmp(whole.meta.policies, bytes.meta.policies) != 0)
 		abort();
 	if (whole.verdict == FR_INJECT_PLACE && (whole.at < safe || whole.at > size))
 		abort();

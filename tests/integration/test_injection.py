@@ -18,6 +18,23 @@ HTML = ("Content-Type", "text/html; charset=utf-8")
 SIZE = ("Content-Length", str(len(PAGE)))
 
 
+def under(policy: str) -> bytes:
+    """Returns the page with a policy that it sets itself."""
+    tag = f'<head><meta http-equiv="Content-Security-Policy" content="{policy}">'
+    return PAGE.replace(b"<head>", tag.encode())
+
+
+def sized(page: bytes) -> list[tuple[str, str]]:
+    """Returns the headers of a page whose length is said."""
+    return [HTML, ("Content-Length", str(len(page)))]
+
+
+NONCE_PAGE = under("script-src 'nonce-r4nd0m=='")
+SELF_PAGE = under("default-src &#x27;self&#x27;")
+NONE_PAGE = under("default-src 'none'")
+LONG_POLICY_PAGE = under("script-src 'self' " + "https://example.org/ " * 200)
+
+
 class Case(NamedTuple):
     """What the application answers, and what is asked for."""
 
@@ -54,6 +71,10 @@ PAGES = {
     "with ranges": Case([PAGE], [HTML, SIZE, ("Accept-Ranges", "bytes")], gone=("Accept-Ranges",)),
     "with a nonce": Case([PAGE], [HTML, SIZE, ("Content-Security-Policy", "script-src 'nonce-r4nd0m=='")], nonce=b"r4nd0m=="),
     "with a policy that allows it": Case([PAGE], [HTML, SIZE, ("Content-Security-Policy", "default-src 'self'")]),
+    "with a nonce in the page": Case([NONCE_PAGE], sized(NONCE_PAGE), nonce=b"r4nd0m=="),
+    "with a nonce in a page in pieces": Case([NONCE_PAGE[:30], NONCE_PAGE[30:]], [HTML], nonce=b"r4nd0m=="),
+    "with a policy in the page": Case([SELF_PAGE], sized(SELF_PAGE)),
+    "with a policy in a page in pieces": Case([SELF_PAGE[:30], SELF_PAGE[30:]], sized(SELF_PAGE)),
     "without a head": Case([b"<!doctype html><p>x"], [HTML]),
     "nothing but a type": Case([b"<!doctype html>"], [HTML, ("Content-Length", "15")]),
 }
@@ -85,12 +106,20 @@ OTHERS = {
     "a download": Case([PAGE], [HTML, SIZE, ("Content-Disposition", "attachment; filename=a.html")]),
     "a policy that forbids it": Case([PAGE], [HTML, SIZE, ("Content-Security-Policy", "default-src 'none'")]),
     "a policy that forbids to connect": Case([PAGE], [HTML, SIZE, ("Content-Security-Policy", "connect-src 'none'")]),
+    "a policy in the page that forbids it": Case([NONE_PAGE], sized(NONE_PAGE)),
+    "a policy in the page that is longer than what is looked at": Case([LONG_POLICY_PAGE], sized(LONG_POLICY_PAGE)),
+    "a policy in the first piece": Case([NONE_PAGE[:-30], NONE_PAGE[-30:]], sized(NONE_PAGE)),
     "a sandbox": Case([PAGE], [HTML, SIZE, ("Content-Security-Policy", "sandbox")]),
     "an image": Case([bytes(range(256)) * 100], [("Content-Type", "image/png")]),
     "events": Case([b"data: <!doctype html>\n\n"], [("Content-Type", "text/event-stream")]),
     "a style sheet": Case([b"a {}"], [("Content-Type", "text/css"), ("ETag", '"x"')]),
 }
-CASES = {**PAGES, **OTHERS}
+# Its place is kept by blanks, for its length was said before the policy came.
+BLANKS = {
+    "a policy that comes late and forbids it": Case([NONE_PAGE[:30], NONE_PAGE[30:]], sized(NONE_PAGE)),
+    "a nonce that comes late": Case([NONCE_PAGE[:30], NONCE_PAGE[30:]], sized(NONCE_PAGE)),
+}
+CASES = {**PAGES, **OTHERS, **BLANKS}
 NUMBERS = {name: number for number, name in enumerate(CASES)}
 APPLICATION = f'''
 import os
@@ -165,6 +194,15 @@ def test_in_a_page_nothing_but_the_script_is_new(both: tuple[Instance, Instance]
         assert tag + b"</head>" in body
 
 
+@pytest.mark.parametrize("name", BLANKS)
+def test_a_policy_that_comes_late_is_heeded(both: tuple[Instance, Instance], name: str) -> None:
+    with_script, without = ask_both(both, name)
+    head, _, body = with_script.partition(b"\r\n\r\n")
+    plain = without.partition(b"\r\n\r\n")[2]
+    assert int(re.search(rb"Content-Length: (\d+)", head).group(1)) == len(body)
+    assert re.fullmatch(re.escape(plain).replace(rb"</head>", rb" +</head>"), body), body
+
+
 def test_files_are_the_same(both: tuple[Instance, Instance]) -> None:
     for path in ("/file", "/static/page.html"):
         with_script, without = (ask(app.socket_path, path) for app in both)
@@ -197,8 +235,9 @@ def test_what_uwsgi_itself_compresses_has_the_script() -> None:
         assert TAG.search(gzip.decompress(body))
 
 
-def test_a_policy_that_forbids_the_script_is_said_once() -> None:
+@pytest.mark.parametrize("name", ["a policy that forbids it", "a policy in the page that forbids it", *BLANKS])
+def test_a_policy_that_forbids_the_script_is_said_once(name: str) -> None:
     with Instance(FILES, fastreload=["browser = true"]) as app:
         for _ in range(3):
-            ask(app.socket_path, f"/{NUMBERS['a policy that forbids it']}")
+            ask(app.socket_path, f"/{NUMBERS[name]}")
         assert len(app.log.matching(r"Content-Security-Policy allows no script")) == 1

@@ -526,3 +526,13 @@ def test_a_page_under_a_strict_policy_is_served_as_well(shop: Shop, browser: Bro
     assert browser.run(OVERLAY + "return getComputedStyle(overlay).borderTopWidth") == "6px"
     shop.save(VIEWS, good.replace(GREETING, "under a strict policy"))
     browser.wait(SHOWS, "the new text", 20, "under a strict policy")
+
+
+@pytest.mark.parametrize("script", ["'nonce-abc'", "&#x27;self&#x27;"])
+def test_a_page_that_sets_a_strict_policy_itself_is_served_as_well(shop: Shop, browser: Browser, script: str) -> None:
+    policy = f"default-src 'none'; script-src {script}; connect-src 'self'"
+    shop.save("pieces/piece.html", f'<!doctype html><meta http-equiv="Content-Security-Policy" content="{policy}"><p>x')
+    shop.wait_quiet()
+    visit(browser, shop.url("/piece/piece/"))
+    shop.save("pieces/piece.html", "<!doctype html><p>y")
+    browser.wait("return document.querySelector('p').textContent === 'y'", "the new page")

@@ -95,6 +95,33 @@ START_TEST(test_headers_that_the_configuration_adds_count)
 }
 END_TEST
 
+START_TEST(test_policies_of_the_page_itself_count)
+{
+	struct fr_head head = look(200, HTML, NULL);
+
+	fr_head_heed(&head, "");
+	ck_assert_int_eq(head.verdict, FR_HEAD_FITS);
+	fr_head_heed(&head, "sandbox,script-src 'nonce-a',");
+	fr_head_heed(&head, "sandbox,script-src 'nonce-a',img-src 'none',");
+	ck_assert_int_eq(head.verdict, FR_HEAD_FITS);
+	ck_assert_str_eq(head.nonce, "a");
+	fr_head_heed(&head, "connect-src 'none',");
+	ck_assert_int_eq(head.verdict, FR_HEAD_FORBIDDEN);
+
+	head = look(200, CSP "script-src 'nonce-a'\r\n", NULL);
+	fr_head_heed(&head, "script-src 'nonce-b',");
+	ck_assert_int_eq(head.verdict, FR_HEAD_FORBIDDEN);
+	head = look(200, HTML, NULL);
+	ck_assert(!head.has_length);
+	fr_head_heed(&head, "default-src 'none',");
+	ck_assert_int_eq(head.verdict, FR_HEAD_FORBIDDEN);
+	head = look(200, "Content-Type: text/plain\r\nContent-Length: 3\r\n", NULL);
+	ck_assert(head.has_length);
+	fr_head_heed(&head, "default-src 'self',");
+	ck_assert_int_eq(head.verdict, FR_HEAD_OTHER);
+}
+END_TEST
+
 START_TEST(test_a_nonce_that_is_too_long_is_none)
 {
 	char lines[512];
@@ -142,6 +169,7 @@ Suite *fr_check_head_suite(void)
 	tcase_add_loop_test(tcase, test_each_answer_gets_its_verdict, 0,
 			    sizeof(cases) / sizeof(*cases));
 	tcase_add_test(tcase, test_headers_that_the_configuration_adds_count);
+	tcase_add_test(tcase, test_policies_of_the_page_itself_count);
 	tcase_add_test(tcase, test_a_nonce_that_is_too_long_is_none);
 	tcase_add_test(tcase, test_the_length_grows_and_validators_go);
 	suite_add_tcase(suite, tcase);
