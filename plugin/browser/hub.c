@@ -37,6 +37,12 @@
 
 #define FR_HUB_INPUT (FR_WEBSOCKET_MAX_PAYLOAD + FR_WEBSOCKET_MAX_HEAD)
 
+/* Of records (FastCGI Specification 1.0, 3.3 and 8). */
+#define FR_FASTCGI_VERSION     1
+#define FR_FASTCGI_END_REQUEST 3
+#define FR_FASTCGI_STDOUT      6
+#define FR_FASTCGI_HEAD_LEN    8
+
 enum client_kind {
 	CLIENT_NONE,
 	CLIENT_ASKING, /* on LiveReload's port: its request is not whole */
@@ -48,6 +54,8 @@ enum client_kind {
 struct client {
 	enum client_kind kind;
 	int fd;
+	bool is_fastcgi; /* gets records, of this request */
+	uint16_t fastcgi_id;
 	bool is_full;        /* what could not be sent waits in `out` */
 	bool has_said_hello; /* LiveReload: may be told */
 	int64_t since_ms;    /* ASKING, ENDING: since when */
@@ -106,9 +114,43 @@ static void count(const struct client *client, int by)
 		hub.asking += (size_t)by;
 }
 
+/* How much of it went; -1: the connection is over. */
+static ssize_t send_some(const struct client *client, const void *bytes, size_t len)
+{
+	ssize_t sent = send(client->fd, bytes, len, MSG_NOSIGNAL | MSG_DONTWAIT);
+
+	if (sent < 0 && (errno == EAGAIN || errno == EINTR))
+		return 0;
+	return sent;
+}
+
+/* Of a record with len bytes, which are 65535 at most. */
+static void write_record_head(const struct client *client, uint8_t type, size_t len, uint8_t *head)
+{
+	memset(head, 0, FR_FASTCGI_HEAD_LEN);
+	head[0] = FR_FASTCGI_VERSION;
+	head[1] = type;
+	head[2] = (uint8_t)(client->fastcgi_id >> 8);
+	head[3] = (uint8_t)client->fastcgi_id;
+	head[4] = (uint8_t)(len >> 8);
+	head[5] = (uint8_t)len;
+}
+
+/* Without it a server complains of an answer that is not whole. */
+static void end_records(const struct client *client)
+{
+	uint8_t record[FR_FASTCGI_HEAD_LEN + 8] = {0};
+
+	if (!client->is_fastcgi || client->out_len > 0)
+		return;
+	write_record_head(client, FR_FASTCGI_END_REQUEST, 8, record);
+	(void)send_some(client, record, sizeof(record));
+}
+
 /* Whoever else may still have the descriptor (the worker, for a moment), the connection is over. */
 static void drop(struct client *client)
 {
+	end_records(client);
 	count(client, -1);
 	(void)epoll_ctl(hub.queue, EPOLL_CTL_DEL, client->fd, NULL);
 	(void)shutdown(client->fd, SHUT_RDWR);
@@ -188,18 +230,8 @@ static void await_room(struct client *client, bool is_full)
 	(void)epoll_ctl(hub.queue, EPOLL_CTL_MOD, client->fd, &event);
 }
 
-/* How much of it went; -1: the connection is over. */
-static ssize_t send_some(const struct client *client, const void *bytes, size_t len)
-{
-	ssize_t sent = send(client->fd, bytes, len, MSG_NOSIGNAL | MSG_DONTWAIT);
-
-	if (sent < 0 && (errno == EAGAIN || errno == EINTR))
-		return 0;
-	return sent;
-}
-
 /* Sends, or keeps what cannot be sent now. False: the client was dropped. */
-static bool put(struct client *client, const void *bytes, size_t len)
+static bool put_bytes(struct client *client, const void *bytes, size_t len)
 {
 	ssize_t sent = client->is_full ? 0 : send_some(client, bytes, len);
 
@@ -220,6 +252,16 @@ static bool put(struct client *client, const void *bytes, size_t len)
 	if (sent < 0)
 		drop(client);
 	return sent >= 0;
+}
+
+/* The same, in a record where that is how it goes. */
+static bool put(struct client *client, const void *bytes, size_t len)
+{
+	uint8_t head[FR_FASTCGI_HEAD_LEN];
+
+	write_record_head(client, FR_FASTCGI_STDOUT, len, head);
+	return (!client->is_fastcgi || put_bytes(client, head, sizeof(head))) &&
+	       put_bytes(client, bytes, len);
 }
 
 /* There is room again. */
@@ -474,6 +516,8 @@ static void take_visit(const struct fr_visit *visit, int fd)
 	if (!client)
 		return;
 	client->heard = visit->heard;
+	client->is_fastcgi = visit->is_fastcgi;
+	client->fastcgi_id = visit->fastcgi_id;
 	if (is_busy) {
 		refuse_busy(client, visit->is_cgi);
 	} else if (!is_events) {

@@ -18,9 +18,11 @@ enum fr_visit_kind {
 };
 
 struct fr_visit {
-	uint32_t kind; /* enum fr_visit_kind */
-	int64_t heard; /* number of the last news that the page has; -1: not known */
-	bool is_cgi;   /* the answer begins with "Status:", not with "HTTP/1.1" (SCGI) */
+	uint32_t kind;   /* enum fr_visit_kind */
+	int64_t heard;   /* number of the last news that the page has; -1: not known */
+	bool is_cgi;     /* the answer begins with "Status:", not with "HTTP/1.1" (SCGI) */
+	bool is_fastcgi; /* the answer goes in records, of this request of the connection */
+	uint16_t fastcgi_id;
 	char key[FR_WEBSOCKET_KEY_LEN]; /* of the WebSocket */
 };
 

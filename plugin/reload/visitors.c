@@ -10,6 +10,7 @@
  */
 #include <uwsgi.h>
 
+#include <endian.h>
 #include <stdbool.h>
 #include <sys/mman.h>
 
@@ -158,10 +159,24 @@ static int answer_script(struct wsgi_request *request)
 	return UWSGI_OK;
 }
 
-/* Is the connection one whose bytes go as they are? Not with TLS, nor in FastCGI's records. */
+static bool is_fastcgi(const struct wsgi_request *request)
+{
+	struct uwsgi_socket fastcgi = {0};
+
+	uwsgi_proto_fastcgi_setup(&fastcgi);
+	return request->socket->proto_write == fastcgi.proto_write;
+}
+
+/* Is the connection one whose bytes others can write? What TLS knows of one is in this worker. */
 static bool can_go(const struct wsgi_request *request)
 {
-	return request->socket->proto_write == uwsgi_proto_base_write;
+	bool can = request->socket->proto_write == uwsgi_proto_base_write || is_fastcgi(request);
+
+	if (!can && is_new(COMPLAINT_TLS))
+		uwsgi_log_verbose("[fastreload] pages that come through %s-socket do not follow "
+				  "the code: let uWSGI's http router (--https) or a proxy do TLS\n",
+				  request->socket->proto_name);
+	return can;
 }
 
 static int64_t read_number(const char *text, size_t len)
@@ -196,14 +211,9 @@ static int hand_over(struct wsgi_request *request, enum fr_visit_kind kind)
 	uint16_t key_len;
 	const char *key = get(request, "HTTP_SEC_WEBSOCKET_KEY", &key_len);
 
-	if (!can_go(request)) {
-		if (is_new(COMPLAINT_TLS))
-			uwsgi_log_verbose("[fastreload] open pages cannot be told of changes "
-					  "through %s: use the http router for https, or a proxy\n",
-					  request->socket->proto_name);
+	if (!can_go(request) || (kind == FR_VISIT_LIVERELOAD && is_fastcgi(request)))
 		return refuse(request, "501 Not Implemented",
 			      "pages cannot listen through this protocol\n");
-	}
 	if (kind == FR_VISIT_LIVERELOAD) {
 		if (!is(request, "HTTP_UPGRADE", "websocket") ||
 		    !fr_websocket_is_key(key, key_len) ||
@@ -214,6 +224,10 @@ static int hand_over(struct wsgi_request *request, enum fr_visit_kind kind)
 	}
 	visit.is_cgi =
 		request->socket->proto_prepare_headers == uwsgi_proto_base_cgi_prepare_headers;
+	/* uwsgi_proto_fastcgi_parser (proto/fastcgi.c) keeps the two bytes in this order. */
+	visit.is_fastcgi = is_fastcgi(request);
+	memcpy(&visit.fastcgi_id, &request->stream_id, sizeof(visit.fastcgi_id));
+	visit.fastcgi_id = le16toh(visit.fastcgi_id);
 	visit.heard = find_heard(request);
 	if (fr_visit_send(with.way_fd, &visit, request->fd) < 0)
 		return refuse(request, "503 Service Unavailable", "try again\n");
@@ -348,7 +362,7 @@ static bool does_head_fit(struct wsgi_request *request, struct page *page)
 		     extra_len, &page->head);
 	if (page->head.verdict == FR_HEAD_FORBIDDEN)
 		complain_of_policy(request);
-	if (page->head.verdict != FR_HEAD_FITS)
+	if (page->head.verdict != FR_HEAD_FITS || !can_go(request))
 		return false;
 	/* A header that has been sent cannot be changed. */
 	return !request->headers_sent && !uwsgi_buffer_ensure(request->headers, FR_HEAD_MAX_GROWTH);

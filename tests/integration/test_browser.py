@@ -11,6 +11,9 @@ import os
 import re
 import signal
 import socket
+import ssl
+import struct
+import subprocess
 import threading
 import time
 from pathlib import Path
@@ -23,7 +26,7 @@ import harness
 import nginx
 import waiting
 from harness import Instance, Server, children_of, free_port, process_name, wait_until
-from pages import PATH, LiveReload, Page, ask, connect, request_bytes, status_of
+from pages import PATH, LiveReload, Page, ask, connect, read_all, request_bytes, status_of
 from test_bad_input import options, refused
 from waiting import listen
 
@@ -277,12 +280,12 @@ http {{
         yield port
 
 
-@pytest.mark.parametrize("way", ["uwsgi", "scgi", "proxy"])
+@pytest.mark.parametrize("way", ["uwsgi", "scgi", "fastcgi", "proxy"])
 def test_through_nginx(tmp_path: Path, way: str) -> None:
     nginx.require()
     port = free_port()
-    option = {"uwsgi": "socket", "scgi": "scgi-socket", "proxy": "http-socket"}[way]
-    pass_to = {"uwsgi": "uwsgi_pass ", "scgi": "scgi_pass ", "proxy": "proxy_pass http://"}[way]
+    option = {"uwsgi": "socket", "scgi": "scgi-socket", "fastcgi": "fastcgi-socket", "proxy": "http-socket"}[way]
+    pass_to = {"uwsgi": "uwsgi_pass ", "scgi": "scgi_pass ", "fastcgi": "fastcgi_pass ", "proxy": "proxy_pass http://"}[way]
     directive = f"{pass_to}127.0.0.1:{port};"
     if way == "proxy":
         directive += " proxy_set_header Host $http_host;"
@@ -298,6 +301,81 @@ def can_connect(port: int) -> bool:
     with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
         return True
     return False
+
+
+def fastcgi_record(kind: int, content: bytes = b"", request: int = 0x0102) -> bytes:
+    """Returns a record."""
+    return struct.pack(">BBHHBB", 1, kind, request, len(content), 0, 0) + content
+
+
+def send_fastcgi(connection: socket.socket, path: str) -> None:
+    """Makes a request whose number has two bytes."""
+    fields = {
+        "REQUEST_METHOD": "GET", "REQUEST_URI": path, "PATH_INFO": path, "QUERY_STRING": "", "SERVER_PROTOCOL": "HTTP/1.1",
+        "SERVER_NAME": "localhost", "SERVER_PORT": "80", "HTTP_HOST": "localhost",
+    }  # fmt: skip
+    params = b"".join(bytes([len(name), len(value)]) + (name + value).encode() for name, value in fields.items())
+    begin = fastcgi_record(1, bytes([0, 1, 0, 0, 0, 0, 0, 0]))
+    connection.sendall(begin + fastcgi_record(4, params) + fastcgi_record(4) + fastcgi_record(5))
+
+
+def read_fastcgi(data: bytes) -> list[tuple[int, bytes]]:
+    """Returns the kind and the content of each record, all of which are whole and of that request."""
+    records = []
+    while data:
+        version, kind, request, length, padding, _ = struct.unpack(">BBHHBB", data[:8])
+        assert (version, request) == (1, 0x0102) and len(data) >= 8 + length + padding
+        records.append((kind, data[8 : 8 + length]))
+        data = data[8 + length + padding :]
+    return records
+
+
+def test_fastcgi_hears_records_and_their_end() -> None:
+    port = free_port()
+    with browsing(ini=(f"fastcgi-socket = 127.0.0.1:{port}",)) as app:
+        with connect(("127.0.0.1", port)) as connection:
+            send_fastcgi(connection, PATH + "/events")
+            data = b""
+            while b'"hello"' not in data or not data.endswith(b"\n\n"):
+                data += connection.recv(65536)
+            records = read_fastcgi(data)
+            assert {kind for kind, _ in records} == {6}
+            assert b"".join(content for _, content in records).startswith(b"Status: 200 OK\r\n")
+        with connect(("127.0.0.1", port)) as connection:
+            send_fastcgi(connection, PATH + "/livereload")
+            (kind, head), *_, last = read_fastcgi(read_all(connection))
+            assert kind == 6 and head.startswith(b"Status: 501 ") and last[0] == 3
+        app.wait(lambda: len(harness.open_files(wait_hub(app))) < 10, 15, "the page has gone")
+        pages = listen(app, 1024)
+        with connect(("127.0.0.1", port)) as connection:
+            send_fastcgi(connection, PATH + "/events")
+            (kind, head), *_, last = read_fastcgi(read_all(connection))
+            assert kind == 6 and head.startswith(b"Status: 503 ") and last == (3, bytes(8))
+        for page in pages:
+            page.close()
+
+
+def ask_tls(port: int, path: str) -> bytes:
+    """Makes one request by https, whoever answers."""
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    with context.wrap_socket(connect(("127.0.0.1", port)), server_hostname="localhost") as connection:
+        connection.sendall(request_bytes(path, {"Connection": "close"}))
+        return read_all(connection)
+
+
+def test_pages_by_https_socket_are_left_alone_and_the_log_says_so_once(tmp_path: Path) -> None:
+    key, cert, port = tmp_path / "key.pem", tmp_path / "cert.pem", free_port()
+    command = f"openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=localhost -keyout {key} -out {cert}"
+    subprocess.run(command.split(), check=True, capture_output=True)
+    with browsing(ini=(f"https-socket = 127.0.0.1:{port},{cert},{key}",)) as app:
+        for _ in range(2):
+            answer = ask_tls(port, "/page")
+            assert status_of(answer) == 200 and b"first</body>" in answer and not TAG.search(answer)
+            assert status_of(ask_tls(port, PATH + "/events")) == 501
+        assert len(app.log.matching(r"pages that come through https-socket do not follow the code")) == 1
+        with Page(app.socket_path) as page:  # The others do.
+            page.hear("hello")
 
 
 # LiveReload.
