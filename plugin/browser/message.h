@@ -17,7 +17,8 @@ enum fr_news_kind {
 	FR_NEWS_RELOAD,   /* new code serves, or (reason) something else that pages show is new */
 	FR_NEWS_ASSETS,   /* style sheets and images: text */
 	FR_NEWS_BROKEN,   /* the new code does not load */
-	FR_NEWS_RESTORED, /* it is no longer broken, and there was nothing to load */
+	FR_NEWS_RESTORED, /* it was a command that had failed, and has succeeded; a load may follow
+			   */
 };
 
 #define FR_NEWS_TEXT 8192

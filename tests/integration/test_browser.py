@@ -208,6 +208,32 @@ def test_what_a_rule_says_of_files_is_done() -> None:
         assert page.hear("reload", since=2) == {"type": "reload", "generation": first + 1, "reason": "code"}
 
 
+@pytest.mark.parametrize("is_loading", [False, True], ids=["nothing to load", "and the code is loaded"])
+def test_a_command_that_succeeds_again_takes_back_what_is_broken(is_loading: bool) -> None:
+    files = {**FILES, "build.sh": "exit $(cat code)\n", "code": "0\n", "site.scss": "a\n"}
+    rules = ["on = *.scss exec:sh build.sh", *([] if is_loading else ["action = touch:../touched"])]
+    with browsing(*rules, files=files) as app, Page(app.socket_path) as page:
+        first = page.hear("hello")["generation"]
+        app.path("code").write_text("3\n")
+        app.save("site.scss", "b\n")
+        assert page.hear("broken")["message"] == "exec:sh build.sh ended with status 3"
+        with Page(app.socket_path) as late:
+            assert late.hear("hello")["state"] == "broken"
+        app.path("code").write_text("0\n")
+        app.save("site.scss", "c\n")
+        assert page.hear("restored") == {"type": "restored"}
+        if is_loading:
+            assert page.hear("reload")["generation"] == first + 1
+        with Page(app.socket_path) as late:
+            assert late.hear("hello") == {"type": "hello", "generation": first + is_loading, "state": "serving", "since": int(is_loading)}
+            # Nothing else was heard before, and nothing else comes.
+            app.save("static/css/site.css", "a { color: blue }\n")
+            late.hear("assets")
+            page.hear("assets")
+        expected = ["hello", "broken", "restored", *(["reload"] if is_loading else []), "assets"]
+        assert [message["type"] for message in page.heard] == expected
+
+
 @pytest.mark.parametrize("action", ["reload", "workers"])
 def test_generations_are_counted_whatever_a_change_does(action: str) -> None:
     ini = ("lazy-apps = true",) if action == "workers" else ()
