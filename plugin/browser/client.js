@@ -5,7 +5,8 @@
  * style attribute, no eval. Its only global name is `fastreload`, {generation, state}, to look at.
  *
  * The same file is the script of a SharedWorker. A browser opens six connections to a server and no more, so its
- * pages share one; a page that may not have a worker listens by itself.
+ * pages share one; a page that may not have a worker listens by itself. And it is the livereload.js that LiveReload's
+ * extensions and guides load from that port: then the page may be anybody's, and hears what that protocol can say.
  */
 (() => {
   "use strict";
@@ -68,7 +69,8 @@
   if (runsIn(window)) return;
 
   const script = document.currentScript;
-  const path = script.dataset.path || new URL(".", script.src).pathname.slice(0, -1);
+  const source = new URL(script.src), isLiveReload = source.pathname === "/livereload.js";
+  const path = script.dataset.path || (isLiveReload ? source : new URL(".", source)).pathname.replace(/\/$/, "");
   const numberIn = (text) => text ? Number(text) : null;
   let generation = numberIn(script.dataset.generation);
   /* The number of the last news that this page has heard, or that are older than itself. */
@@ -518,12 +520,55 @@
   };
 
   let hangUp;
+
+  /* Here no number tells what was missed while there was no connection, so the page is loaded again when there is one.
+   * The events are those with which LiveReload's own script and its extensions speak to each other. */
+  const listenToLiveReload = () => {
+    const fire = (name) => document.dispatchEvent(new CustomEvent(name));
+    let socket, timer, pause = 250, wasLost = false;
+    const open = () => {
+      socket = new WebSocket(source.origin.replace(/^http/, "ws") + "/livereload");
+      socket.onopen = () => {
+        const protocols = ["http://livereload.com/protocols/official-7"];
+        socket.send(JSON.stringify({ command: "hello", protocols }));
+      };
+      socket.onmessage = ({ data }) => {
+        const { command, path: file } = JSON.parse(data);
+        if (command === "hello") {
+          [state, pause] = ["serving", 250];
+          fire("LiveReloadConnect");
+          if (wasLost) reload(0);
+        } else if (command === "reload") {
+          if (file === "/") reload(0);
+          else refresh(file);
+        }
+      };
+      socket.onclose = () => {
+        if (state !== "unknown") fire("LiveReloadDisconnect");
+        [state, wasLost] = ["unknown", wasLost || state !== "unknown"];
+        timer = setTimeout(open, pause);
+        pause = Math.min(2 * pause, 8000);
+      };
+    };
+    hangUp = () => {
+      clearTimeout(timer);
+      socket.onclose = null;
+      socket.close();
+      state = "unknown";
+    };
+    open();
+  };
+
   const listenAlone = () => {
     const own = stream(path + "/events", hear);
     own.open(heardLast);
     hangUp = own.close;
   };
   const listen = () => {
+    if (isLiveReload) {
+      listenToLiveReload();
+      return;
+    }
     try {
       const worker = new SharedWorker(path + "/client.js", NAME);
       worker.port.onmessage = (event) => hear(event.data);
@@ -536,6 +581,7 @@
   };
   /* What waits in the browser's history hears nothing, and asks again when it is back. */
   addEventListener("pagehide", () => hangUp());
+  if (isLiveReload) document.addEventListener("LiveReloadShutDown", () => hangUp());
   addEventListener("pageshow", (event) => { if (event.persisted) listen(); });
   listen();
 })();

@@ -21,6 +21,7 @@
 #include "browser/hub.h"
 #include "browser/recent.h"
 #include "browser/request.h"
+#include "browser/script.h"
 #include "browser/visit.h"
 #include "browser/websocket.h"
 #include "child.h"
@@ -63,7 +64,8 @@ struct client {
 	char *in;            /* FR_HTTP_MAX_HEAD, or FR_HUB_INPUT; NULL: nothing has come */
 	char *text;          /* of a message in several frames; NULL: none */
 	char *out;           /* FR_HUB_MAX_OUTPUT; NULL: all was sent */
-	size_t in_len, text_len, out_len;
+	const char *script;  /* what is left of it, behind `out`; static */
+	size_t in_len, text_len, out_len, script_len;
 };
 
 /* In epoll, behind which come the clients by their number. */
@@ -267,17 +269,23 @@ static bool put(struct client *client, const void *bytes, size_t len)
 /* There is room again. */
 static void send_rest(struct client *client)
 {
-	ssize_t sent = client->out_len > 0 ? send_some(client, client->out, client->out_len) : 0;
+	bool is_out = client->out_len > 0;
+	ssize_t sent = is_out ? send_some(client, client->out, client->out_len)
+			      : send_some(client, client->script, client->script_len);
 
 	if (sent < 0) {
 		drop(client);
 		return;
 	}
-	client->out_len -= (size_t)sent;
-	if (client->out_len > 0) {
+	if (is_out) {
+		client->out_len -= (size_t)sent;
 		memmove(client->out, client->out + sent, client->out_len);
-		return;
+	} else {
+		client->script += sent;
+		client->script_len -= (size_t)sent;
 	}
+	if (client->out_len + client->script_len > 0)
+		return;
 	free(client->out);
 	client->out = NULL;
 	await_room(client, false);
@@ -564,6 +572,26 @@ static bool is_path(const struct fr_http_request *request, const char *path)
 	       memcmp(request->path.text, path, request->path.len) == 0;
 }
 
+/* It may be longer than what can be kept of it for a client, and goes from where it is. */
+static void send_script(struct client *client)
+{
+	char head[256];
+	size_t script_len;
+	const char *script = fr_script_text(&script_len);
+	int len = snprintf(head, sizeof(head),
+			   "HTTP/1.1 200 OK\r\nContent-Type: text/javascript; charset=utf-8\r\n"
+			   "Content-Length: %zu\r\nCache-Control: no-cache\r\n"
+			   "X-Content-Type-Options: nosniff\r\nConnection: close\r\n\r\n",
+			   script_len);
+
+	if (!put(client, head, (size_t)len))
+		return;
+	client->script = script;
+	client->script_len = script_len;
+	change_kind(client, CLIENT_ENDING);
+	await_room(client, true);
+}
+
 static void answer_request(struct client *client, const struct fr_http_request *request)
 {
 	const struct fr_origin_names *names = &hub.with.names;
@@ -572,8 +600,11 @@ static void answer_request(struct client *client, const struct fr_http_request *
 	if (!fr_origin_is_host(names, request->host.text, request->host.len) ||
 	    !fr_origin_is_local(names, request->origin.text, request->origin.len)) {
 		refuse(client, false, "403 Forbidden", "", "this page is not from this host");
+	} else if (request->is_get && is_path(request, "/livereload.js")) {
+		send_script(client);
 	} else if (!request->is_get || !is_path(request, "/livereload")) {
-		refuse(client, false, "404 Not Found", "", "here is nothing but /livereload");
+		refuse(client, false, "404 Not Found", "",
+		       "here is nothing but /livereload and /livereload.js");
 	} else if (!request->is_upgrade ||
 		   !fr_websocket_is_key(request->key.text, request->key.len)) {
 		refuse(client, false, "426 Upgrade Required",

@@ -430,6 +430,27 @@ def test_livereload_is_spoken_on_a_port_of_its_own_and_on_the_same() -> None:
                 assert client.read_frame()[0] == -1
 
 
+def test_livereloads_port_has_the_script_that_extensions_fetch() -> None:
+    port = free_port()
+    address = ("127.0.0.1", port)
+    with browsing(f"livereload = 127.0.0.1:{port}") as app:
+        app.wait(lambda: can_connect(port), 15, "the port is open")
+        answer = ask(address, "/livereload.js?ext=Chrome&extver=2.1.0")
+        head, _, body = answer.partition(b"\r\n\r\n")
+        assert status_of(answer) == 200 and b"text/javascript" in head and b"Access-Control" not in head
+        assert body == ask(app.socket_path, PATH + "/client.js").partition(b"\r\n\r\n")[2]
+        assert status_of(ask(address, "/livereload.js", {"Host": "evil.example"})) == 403
+        assert status_of(ask(address, "/livereload.js", method="POST")) == 404
+        # Who does not read it holds nobody up.
+        hub = wait_hub(app)
+        with contextlib.ExitStack() as stack:
+            for _ in range(200):
+                stack.enter_context(connect(address)).sendall(request_bytes("/livereload.js"))
+            with LiveReload(address) as client:
+                assert client.say_hello()["command"] == "hello"
+        assert hub_pid(app) == hub
+
+
 def test_a_hello_in_pieces_is_one() -> None:
     with browsing() as app, LiveReload(app.socket_path, PATH + "/livereload") as client:
         client.send(1, b'{"command": "hel', is_last=False)

@@ -6,8 +6,12 @@ judge are left in build/test-output/browser/.
 
 from __future__ import annotations
 
+import functools
+import http.server
 import re
 import shutil
+import threading
+from pathlib import Path
 from typing import Iterator
 
 import pytest
@@ -509,6 +513,50 @@ def test_of_a_page_and_the_pages_in_it_the_outer_one_shows_what_is_broken(shop: 
     browser.wait(HAS_OVERLAY, "the overlay")
     browser.wait(inside + "return frame.fastreload.state === 'broken'", "the inner page has heard it too")
     assert browser.run(inside + "return frame.document.querySelector('fastreload-overlay') === null")
+
+
+# ---- LiveReload ----
+
+
+def test_a_page_of_another_server_follows_by_livereloads_script(browser: Browser, tmp_path: Path) -> None:
+    port = harness.free_port()
+    (tmp_path / "site.css").write_text("p { color: rgb(1, 1, 1); }\n")
+    (tmp_path / "index.html").write_text(
+        f"""<!doctype html><link rel=stylesheet href=site.css><p>first</p>
+        <script>
+            window.events = [];
+            for (const name of ["LiveReloadConnect", "LiveReloadDisconnect"])
+                document.addEventListener(name, () => events.push(name));
+        </script>
+        <script src="http://127.0.0.1:{port}/livereload.js?snipver=1"></script>"""
+    )
+    files = functools.partial(http.server.SimpleHTTPRequestHandler, directory=str(tmp_path))
+    other = http.server.ThreadingHTTPServer(("127.0.0.1", 0), files)
+    threading.Thread(target=other.serve_forever, daemon=True).start()
+    url = f"http://127.0.0.1:{other.server_port}/index.html"
+    try:
+        with Shop(f"livereload = 127.0.0.1:{port}") as one:
+            visit(browser, url)
+            browser.run("window.marker = true")
+            (tmp_path / "site.css").write_text("p { color: rgb(2, 2, 2); }\n")
+            one.save("pages/static/pages/site.css", "/* the name is what counts */\n")
+            browser.wait("return getComputedStyle(document.querySelector('p')).color === 'rgb(2, 2, 2)'", "the new style")
+            assert browser.run("return [window.marker, ...events]") == [True, "LiveReloadConnect"]
+            one.stop()
+            browser.wait("return events.includes('LiveReloadDisconnect')", "the connection is lost")
+            one.start()
+            browser.wait("return !window.marker", "what was missed is there", 30)
+            browser.wait(CONNECTED, "it is connected again")
+            browser.run("window.marker = true")
+            greet(one, "livereload")
+            browser.wait("return !window.marker", "the page is loaded again")
+            browser.wait(CONNECTED, "it is connected again")
+            browser.run("document.dispatchEvent(new CustomEvent('LiveReloadShutDown'))")
+            assert browser.run("return fastreload.state") == "unknown"
+            browser.close_others()
+    finally:
+        other.shutdown()
+        other.server_close()
 
 
 # ---- a strict policy ----
