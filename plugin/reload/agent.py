@@ -21,6 +21,28 @@ OF_TYPE = {"exists", "lexists", "isfile", "isdir", "islink", "ismount", "realpat
 ASKING_MODULES = {"genericpath", "posixpath", "pathlib", "pathlib._local", "pathlib._abc", "shutil"}
 
 
+def forget_folders():
+    """importlib.invalidate_caches(), which from Python 3.12 on imports importlib.metadata, and so some seventy modules and all folders that they are looked for in."""
+    name = "importlib.metadata"
+    is_imported = name in sys.modules
+    if not is_imported:
+        sys.modules[name] = NoMetadata
+    try:
+        importlib.invalidate_caches()
+    finally:
+        if not is_imported:
+            del sys.modules[name]
+
+
+class NoMetadata:
+    """In place of a module that has nothing to forget, because nobody has imported it."""
+
+    class MetadataPathFinder:
+        @staticmethod
+        def invalidate_caches():
+            pass
+
+
 def is_question_of_type():
     """Does the library ask, for somebody who wants to know only what it is?"""
     frame = sys._getframe(1)
@@ -78,7 +100,7 @@ def start(wanted, is_watched, freeze, question):
         if woken_for is not False:
             is_from_beginning = False
             want(woken_for)
-            importlib.invalidate_caches()
+            forget_folders()
 
     def want(file):
         nonlocal wanted, stem

@@ -158,6 +158,7 @@ void fr_candidates_wind_up(void)
 	if (candidates.has_nursery) {
 		fr_nursery_stop();
 		fr_nursery_forget();
+		fr_nursery_forget_good();
 	}
 	candidates.must_start = false;
 }

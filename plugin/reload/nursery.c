@@ -312,6 +312,13 @@ void fr_nursery_keep_good(void)
 	nursery.new_good = -1;
 }
 
+void fr_nursery_forget_good(void)
+{
+	nursery.is_good_awaited = false;
+	close_watched(&nursery.good);
+	close_watched(&nursery.new_good);
+}
+
 bool fr_nursery_has_good(void)
 {
 	return nursery.good >= 0;

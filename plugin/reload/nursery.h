@@ -90,6 +90,9 @@ void fr_nursery_keep_good(void);
 /* Can it? */
 bool fr_nursery_has_good(void);
 
+/* It is never needed again, because the instance ends. */
+void fr_nursery_forget_good(void);
+
 /* Brings forth one more worker of it, in this slot, which fr_board_clear has been called for. Says
  * no more of it: the worker shows on the board. False: that cannot be. */
 bool fr_nursery_respawn(int wid);

@@ -104,6 +104,7 @@ static struct fr_uses *noted;
 static void (*note_write)(const char *path); /* or NULL */
 static const char *(*freeze_now)(bool is_wanted);
 static bool (*is_path_watched)(const char *path);
+static struct py_object *agent;               /* the names in agent.py; owned, for ever */
 static struct py_object *stop_agent;          /* owned; NULL: it is not waiting */
 static struct py_object *is_question_of_type; /* of the agent's; owned, for ever */
 
@@ -286,36 +287,47 @@ static int audit(const char *event, struct py_object *args, void *ctx)
 	return 0;
 }
 
-bool fr_python_note_uses(struct fr_uses *uses)
-{
-	int state = py.gil_ensure();
-	bool is_set = py.add_audit_hook(audit, NULL) == 0;
-	struct py_object *names = py.dict_new(), *result = NULL;
-
-	/* What the master's import system remembers of folders was not noted; the process that
-	 * loads looks for itself. */
-	if (names) {
-		py.dict_set(names, "__builtins__", py.get_builtins());
-		result = py.run("import importlib; importlib.invalidate_caches()", PY_FILE_INPUT,
-				names, names);
-		py.decref(names);
-	}
-	if (result)
-		py.decref(result);
-	else
-		py.clear_error();
-	py.gil_release(state);
-	noted = uses;
-	return is_set;
-}
-
-/* ---- the agent ---- */
-
 static void drop(struct py_object *object)
 {
 	if (object)
 		py.decref(object);
 }
+
+/* Before anything is noted: what the agent imports is its own. */
+static bool run_agent(void)
+{
+	struct py_object *result = NULL;
+
+	agent = py.dict_new();
+	if (agent) {
+		py.dict_set(agent, "__builtins__", py.get_builtins());
+		result = py.run(fr_agent_source, PY_FILE_INPUT, agent, agent);
+	}
+	if (!result)
+		py.print_error();
+	drop(result);
+	return result != NULL;
+}
+
+bool fr_python_note_uses(struct fr_uses *uses)
+{
+	int state = py.gil_ensure();
+	bool is_set = py.add_audit_hook(audit, NULL) == 0 && run_agent();
+	struct py_object *result = NULL;
+
+	/* What the master's import system remembers of folders was not noted; the process that
+	 * loads looks for itself. */
+	if (is_set)
+		result = py.call(py.dict_get(agent, "forget_folders"), NULL);
+	drop(result);
+	if (!result)
+		py.clear_error();
+	py.gil_release(state);
+	noted = uses;
+	return is_set && result;
+}
+
+/* ---- the agent ---- */
 
 static struct py_object *freeze_function(struct py_object *self, struct py_object *is_wanted)
 {
@@ -379,29 +391,23 @@ static struct py_method watched_method = {"is_watched", (void (*)(void))watched_
 
 static struct py_object *start_agent(const char *wanted)
 {
-	struct py_object *names = py.dict_new(), *freeze, *is_watched, *question, *path;
+	struct py_object *freeze, *is_watched, *question, *path;
 	struct py_object *result = NULL;
 
-	if (!names)
-		return NULL;
-	py.dict_set(names, "__builtins__", py.get_builtins());
 	freeze = py.new_function(&freeze_method, NULL, NULL);
 	is_watched = py.new_function(&watched_method, NULL, NULL);
 	question = py.new_function(&make_method, NULL, NULL);
 	path = py.from_path(wanted);
-	result = py.run(fr_agent_source, PY_FILE_INPUT, names, names);
-	if (result && freeze && is_watched && question && path) {
-		py.decref(result);
-		is_question_of_type = py.dict_get(names, "is_question_of_type");
+	if (freeze && is_watched && question && path) {
+		is_question_of_type = py.dict_get(agent, "is_question_of_type");
 		py.incref(is_question_of_type);
-		result = py.call(py.dict_get(names, "start"), "OOOO", path, is_watched, freeze,
+		result = py.call(py.dict_get(agent, "start"), "OOOO", path, is_watched, freeze,
 				 question);
 	}
 	drop(freeze);
 	drop(is_watched);
 	drop(question);
 	drop(path);
-	py.decref(names);
 	return result;
 }
 

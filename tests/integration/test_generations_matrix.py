@@ -29,6 +29,7 @@ from harness import (
     free_port,
     http_get,
     process_state,
+    skip_what_uwsgi_cannot_do,
     wait_until,
 )
 from swapping import (
@@ -113,6 +114,7 @@ PLAIN: dict[str, tuple[int, Sequence[str]]] = {
 @pytest.mark.parametrize("case", PLAIN)
 def test_it_swaps_with(case: str) -> None:
     workers, ini = PLAIN[case]
+    skip_what_uwsgi_cannot_do(ini)
     with Instance(load.FILES, workers=workers, ini=ini) as app:
         settle(app, workers)
         assert app.log.matching(HELLO) and "swap (" in app.log.matching(HELLO)[0]

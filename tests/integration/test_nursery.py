@@ -21,6 +21,7 @@ from harness import (
     free_port,
     process_name,
     process_state,
+    skip_what_uwsgi_cannot_do,
     wait_until,
 )
 from swapping import workers_of, zombies_of
@@ -1193,6 +1194,7 @@ KINDS: dict[str, tuple[int, Sequence[str]]] = {
 @pytest.mark.parametrize("kind", KINDS)
 def test_it_works_in(kind: str) -> None:
     workers, ini = KINDS[kind]
+    skip_what_uwsgi_cannot_do(ini)
     with Instance(FILES, workers=workers, ini=ini) as app:
         settled(app)
         for number in range(1, 9):
