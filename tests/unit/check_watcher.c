@@ -627,6 +627,15 @@ static void load(const char *path)
 	ck_assert_int_eq(fr_loaded_add(loaded, path), 1);
 }
 
+/* As in_root, in memory of its own: free(3) it. */
+static char *new_path(const char *name)
+{
+	char *path = strdup(in_root(name));
+
+	ck_assert_ptr_nonnull(path);
+	return path;
+}
+
 static void forget_loaded(void)
 {
 	fr_loaded_free(loaded);
@@ -636,7 +645,7 @@ static void forget_loaded(void)
 START_TEST(test_ignored_file_that_was_loaded_is_followed_from_how_it_looked_then)
 {
 	struct fr_stamp stamp;
-	const char *path = strdup(in_root("local.py"));
+	char *path = new_path("local.py");
 
 	fr_disk_write(in_root(".gitignore"), "local.py\n");
 	fr_disk_write(path, "one");
@@ -664,14 +673,14 @@ START_TEST(test_ignored_file_that_was_loaded_is_followed_from_how_it_looked_then
 	ck_assert_uint_eq(world.changes_len, 0);
 	ck_assert_ptr_nonnull(fr_tree_file(fr_watcher_tree(world.watcher), path));
 	forget_loaded();
-	free((void *)path);
+	free(path);
 }
 END_TEST
 
 START_TEST(test_file_that_was_edited_since_it_was_loaded_is_a_change_at_once)
 {
 	struct fr_stamp stamp;
-	const char *path = strdup(in_root("local.py"));
+	char *path = new_path("local.py");
 
 	fr_disk_write(in_root(".gitignore"), "local.py\n");
 	fr_disk_write(path, "one");
@@ -685,13 +694,13 @@ START_TEST(test_file_that_was_edited_since_it_was_loaded_is_a_change_at_once)
 	fr_world_look(&world);
 	ck_assert_int_eq(fr_world_change_of(&world, path), FR_CHANGE_MODIFIED);
 	forget_loaded();
-	free((void *)path);
+	free(path);
 }
 END_TEST
 
 START_TEST(test_loaded_file_that_the_application_writes_is_forgotten)
 {
-	const char *path = strdup(in_root("state.yaml"));
+	char *path = new_path("state.yaml");
 
 	fr_disk_write(in_root(".gitignore"), "state.yaml\n");
 	fr_disk_write(path, "one");
@@ -707,7 +716,7 @@ START_TEST(test_loaded_file_that_the_application_writes_is_forgotten)
 	/* Or whoever compares the tree with the disk would think that an event was lost. */
 	ck_assert_ptr_null(fr_tree_file(fr_watcher_tree(world.watcher), path));
 	forget_loaded();
-	free((void *)path);
+	free(path);
 }
 END_TEST
 
