@@ -62,6 +62,9 @@ void fr_board_leave(int wid);
 /* Master: a candidate that holds may go on. */
 void fr_board_go(int wid);
 
+/* Loader: waits until that worker has been told to go on, for so many milliseconds at most. */
+void fr_board_await_go(int wid, int ms);
+
 /* Worker: waits for fr_board_go. False: do not go on (told to leave, or the master has gone). */
 bool fr_board_hold(int wid);
 

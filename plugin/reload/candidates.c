@@ -9,6 +9,7 @@
 #include "reload/nursery.h"
 #include "reload/output.h"
 #include "reload/pending.h"
+#include "reload/returning.h"
 #include "reload/roster.h"
 #include "reload/spare.h"
 
@@ -128,7 +129,8 @@ static void spawn_candidates(int64_t now_ms)
 /* Shows what the one has printed that explains why; what the others have printed is the same. */
 static void doom_candidates(int shown_wid)
 {
-	if (candidates.has_nursery)
+	/* If none is loading, the nursery may still have to fork some that serve. */
+	if (candidates.has_nursery && fr_roster_count(FR_ROSTER_LOADING) > 0)
 		fr_nursery_stop();
 	if (shown_wid)
 		fr_output_show(shown_wid);
@@ -289,6 +291,10 @@ static bool follow_nursery(int64_t now_ms)
 	switch (state) {
 	case FR_NURSERY_NO_APP:
 	case FR_NURSERY_FAILED:
+		if (fr_roster_count(FR_ROSTER_LOADING) == 0) {
+			fr_returning_lose_unborn(now_ms);
+			break;
+		}
 		return fail_by_nursery(now_ms, state == FR_NURSERY_NO_APP, status);
 	case FR_NURSERY_UNSUITABLE:
 		do_without_nursery(now_ms);
@@ -330,8 +336,8 @@ static bool has_failed(int64_t now_ms)
 	return false;
 }
 
-/* What a nursery has loaded is there for all as soon as it is for one: the others have been forked
- * beside that, and follow within a moment. */
+/* What a nursery has loaded is there for all as soon as it is for one: the others follow within a
+ * moment. */
 static bool are_enough_loaded(void)
 {
 	bool is_by_nursery = candidates.output_wid > 0;
@@ -342,8 +348,6 @@ static bool are_enough_loaded(void)
 
 		if (fr_roster.slots[wid].state != FR_ROSTER_LOADING)
 			continue;
-		if (is_by_nursery && !fr_board_get(&slot->is_there))
-			return false;
 		loaded += fr_board_get(&slot->is_loaded) != 0;
 	}
 	return loaded >= (is_by_nursery ? 1 : fr_roster.wanted);

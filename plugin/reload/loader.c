@@ -20,6 +20,9 @@
 
 extern struct uwsgi_server uwsgi;
 
+/* Longest that the other workers wait for the first. */
+#define FR_LOADER_FIRST_MS 30
+
 static struct fr_load load = {.talk = -1, .ice = -1};
 
 static struct {
@@ -203,7 +206,9 @@ __attribute__((noreturn)) static void become_worker(int wid, uint32_t ticket,
 }
 
 /*
- * They are children of this process, and the master's as soon as it ends.
+ * They are children of this process, and the master's as soon as it ends. The first one can serve
+ * what there is to serve: it has the processors for itself until it is ready, since where there are
+ * few of them each fork takes time from it.
  *
  * uwsgi_respawn_worker writes into the slot that this is a worker in service. The master must never
  * see that, not even for the moment until it is put right: this process may be killed in that
@@ -234,6 +239,8 @@ static void fork_workers(void)
 		if (mine[wid].pid <= 0)
 			_exit(1);
 		shared[wid].pid = mine[wid].pid;
+		if (i == 0 && order->wids_len > 1)
+			fr_board_await_go(wid, FR_LOADER_FIRST_MS);
 	}
 	free(mine);
 	(void)fr_frozen_tell(&load, load.talk, FR_REPORT_BORN, "");

@@ -305,9 +305,7 @@ static void note_good(int fd)
 void fr_nursery_keep_good(void)
 {
 	nursery.is_good_awaited = nursery.new_good < 0;
-	if (nursery.new_good < 0)
-		return;
-	close_watched(&nursery.good);
+	close_watched(&nursery.good); /* that is old code from now on */
 	nursery.good = nursery.new_good;
 	nursery.new_good = -1;
 }

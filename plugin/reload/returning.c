@@ -41,6 +41,25 @@ static int free_slot(void)
 	return 0;
 }
 
+void fr_returning_await(int wid, int64_t now_ms)
+{
+	fr_roster.slots[wid].state = FR_ROSTER_RETURNING;
+	fr_roster.slots[wid].until_ms = now_ms + fr_roster.timeout_ms;
+}
+
+/* One that was forked at the last moment is doomed with the others: it ends when it begins to
+ * run. */
+void fr_returning_lose_unborn(int64_t now_ms)
+{
+	for (int wid = 1; wid <= uwsgi.numproc; wid++) {
+		if (fr_roster.slots[wid].state != FR_ROSTER_RETURNING ||
+		    !fr_roster.slots[wid].is_unborn)
+			continue;
+		fr_roster_doom(wid);
+		fr_returning_note_lost(now_ms);
+	}
+}
+
 int fr_returning_begin(int64_t now_ms)
 {
 	int wid = fr_nursery_has_good() ? free_slot() : 0;
@@ -69,7 +88,7 @@ void fr_returning_abandon(void)
 static void join_others(int wid)
 {
 	uwsgi.workers[wid].cheaped = 0;
-	fr_roster.slots[wid].state = FR_ROSTER_SERVING;
+	fr_roster.slots[wid] = (struct fr_roster_slot){.state = FR_ROSTER_SERVING};
 	fr_output_show(wid);
 	fr_visitors_join(wid);
 	fr_board_go(wid);

@@ -18,6 +18,13 @@ void fr_returning_note(bool is_broken);
 /* One more worker of the code that serves: its slot; 0: that is not to be had. */
 int fr_returning_begin(int64_t now_ms);
 
+/* The nursery is about to fork one more into this slot, of the code that begins to serve: it joins
+ * the others when it is there. */
+void fr_returning_await(int wid, int64_t now_ms);
+
+/* The nursery has ended, and will fork none of those any more. */
+void fr_returning_lose_unborn(int64_t now_ms);
+
 /* The one in this slot has died before it served. */
 void fr_returning_note_lost(int64_t now_ms);
 

@@ -17,11 +17,16 @@ extern struct uwsgi_server uwsgi;
 static bool is_under_way; /* the old ones have been told to accept no more; the new ones wait for
 			     that */
 
-/* From here on uWSGI sees the new ones as the workers, and respawns those. */
-static void take_over(int wid)
+/* From here on uWSGI sees the new ones as the workers, and respawns those. One that is still being
+ * forked joins the others when it is there. */
+static void take_over(int wid, int64_t now_ms)
 {
+	if (!fr_board_get(&fr_board_slot(wid)->is_there) && fr_roster.slots[wid].is_unborn) {
+		fr_returning_await(wid, now_ms);
+		return;
+	}
 	uwsgi.workers[wid].cheaped = 0;
-	fr_roster.slots[wid].state = FR_ROSTER_SERVING;
+	fr_roster.slots[wid] = (struct fr_roster_slot){.state = FR_ROSTER_SERVING};
 	if (fr_board_get(&fr_board_slot(wid)->is_loaded))
 		fr_roster.apps = fr_board_get(&fr_board_slot(wid)->apps);
 }
@@ -30,11 +35,12 @@ void fr_switch_begin(int64_t now_ms)
 {
 	bool is_shown = false; /* what they printed while they loaded, once */
 
+	fr_returning_abandon();
 	for (int wid = 1; wid <= uwsgi.numproc; wid++) {
 		if (fr_roster.slots[wid].state == FR_ROSTER_SERVING) {
 			fr_retire_begin(wid, now_ms);
 		} else if (fr_roster.slots[wid].state == FR_ROSTER_LOADING) {
-			take_over(wid);
+			take_over(wid, now_ms);
 			if (!is_shown)
 				fr_output_show(wid);
 			else
@@ -42,7 +48,6 @@ void fr_switch_begin(int64_t now_ms)
 			is_shown = true;
 		}
 	}
-	fr_returning_abandon();
 	fr_nursery_keep_good();
 	is_under_way = true;
 }
