@@ -10,6 +10,10 @@ import os.path
 import sys
 import time
 
+# Nothing is imported here that the application would not find imported without us.
+SourceFileLoader = importlib._bootstrap_external.SourceFileLoader
+cache_from_source = importlib._bootstrap_external.cache_from_source
+
 # On the way: not before so much of the processor's time has been spent since the last one, nor before it is half as much as all until then.
 LEAST_S = 0.1
 LEAST_SHARE = 0.5
@@ -43,6 +47,103 @@ class NoMetadata:
             pass
 
 
+# How long a file has to be as it is before it is compiled ahead: what is written to in the same moment may look the same afterwards.
+SETTLED_NS = 2_000_000_000
+# So much source is compiled ahead at most, and so many modules are remembered for that.
+MOST_BYTES = 4 * 1024 * 1024
+MOST_MODULES = 1000
+
+
+class Compiled:
+    """What a module's file is compiled to depends on nothing but the file: a copy that waits has that ready, and executes it when it goes on.
+
+    Stands in the place of SourceFileLoader.get_code, and gives that back as it is where there is nothing ready, so that no traceback shows it.
+    """
+
+    def __init__(self, note, stat):
+        self.note = note
+        self.stat = stat
+        self.original = SourceFileLoader.get_code
+        self.parts = self.parts_now()
+        self.ready = {}  # of a path: how its files looked, and the code
+        self.imported = []
+        SourceFileLoader.get_code = self
+
+    def __get__(self, loader, owner=None):
+        if type(loader) is not SourceFileLoader:
+            return self.original if loader is None else self.original.__get__(loader, owner)
+        if len(self.imported) < MOST_MODULES:
+            self.imported.append((loader.name, loader.path))
+        seen, code = self.ready.pop(loader.path, (None, None))
+        if code is None or self.parts_now() != self.parts or self.look(loader.path) != seen:
+            return self.original.__get__(loader, owner)
+        self.note(loader.path)
+        return lambda name=None: code
+
+    @staticmethod
+    def parts_now():
+        """What else makes code of a file: an application may replace that, too."""
+        return SourceFileLoader.get_data, SourceFileLoader.path_stats, SourceFileLoader.source_to_code
+
+    def look(self, path):
+        """How a source and its compiled file look; None: there is no such source."""
+        looks = []
+        for file in path, cache_from_source(path):
+            try:
+                found = self.stat(file)
+            except OSError:
+                looks.append(None)
+            else:
+                looks.append((found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns))
+        return looks if looks[0] else None
+
+    def told(self):
+        """The modules that were imported since the last time, for prepare."""
+        lines = [line for names in self.imported for line in names if "\n" not in line]
+        self.imported.clear()
+        return os.fsencode("\n".join(lines)) if len(lines) % 2 == 0 else b""
+
+    def prepare(self, told):
+        """Compiles these. Writes nothing, and leaves alone what would say something when it is compiled."""
+        lines = os.fsdecode(told).split("\n")
+        bytes_left = MOST_BYTES
+        writes_none = sys.dont_write_bytecode
+        sys.dont_write_bytecode = True
+        try:
+            for name, path in zip(lines[::2], lines[1::2]):
+                looks = self.look(path)
+                if looks is None or not self.is_settled(looks):
+                    continue
+                bytes_left -= looks[0][2]
+                if bytes_left < 0:
+                    break
+                self.compile(name, path, looks)
+        finally:
+            sys.dont_write_bytecode = writes_none
+
+    def is_settled(self, looks):
+        written_ns = max(max(found[3:]) for found in looks if found)
+        return time.time_ns() - written_ns > SETTLED_NS
+
+    def compile(self, name, path, looks):
+        warnings = sys.modules.get("warnings")
+        if warnings is None:
+            return
+        with warnings.catch_warnings(record=True) as said:
+            warnings.simplefilter("always")
+            try:
+                code = self.original(SourceFileLoader(name, path), name)
+            except Exception:
+                return
+        if not said and self.look(path) == looks:
+            self.ready[path] = looks, code
+
+    def stop(self):
+        if SourceFileLoader.__dict__.get("get_code") is self:
+            del SourceFileLoader.get_code
+        self.ready.clear()
+
+
 def is_question_of_type():
     """Does the library ask, for somebody who wants to know only what it is?"""
     frame = sys._getframe(1)
@@ -71,14 +172,16 @@ def hear_questions(question):
     return stop
 
 
-def start(wanted, is_watched, freeze, question):
-    """Calls freeze(True) just before the module in the file `wanted` is imported, however that comes about, and freeze(False) on the way. Returns a function that ends this.
+def start(wanted, is_watched, freeze, question, note):
+    """Calls freeze(True) just before the module in the file `wanted` is imported, however that comes about, and freeze(False) on the way. Calls note with each source that is not
+    opened because it was compiled ahead. Returns a function that ends this, which returns what the next copy shall prepare for, and a function that does so.
 
     freeze(is_wanted) returns in each process that goes on: False in this one, and in a copy that has waited the module that is wanted now, or "".
     """
     stem = None
     stat = os.stat  # Before it is heard: what is asked here is not the application's question.
     stop_hearing = hear_questions(question)
+    compiled = Compiled(note, stat)
     is_from_beginning = True
     frozen_at = begun_at = time.process_time()
 
@@ -97,6 +200,7 @@ def start(wanted, is_watched, freeze, question):
         nonlocal frozen_at, is_from_beginning
         woken_for = freeze(is_wanted_next)
         frozen_at = time.process_time()
+        compiled.imported.clear()
         if woken_for is not False:
             is_from_beginning = False
             want(woken_for)
@@ -148,9 +252,11 @@ def start(wanted, is_watched, freeze, question):
 
     def stop():
         stop_hearing()
+        compiled.stop()
         if Finder in sys.meta_path:
             sys.meta_path.remove(Finder)
+        return compiled.told()
 
     want(wanted)
     sys.meta_path.insert(0, Finder)
-    return stop
+    return stop, compiled.prepare

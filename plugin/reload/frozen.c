@@ -6,6 +6,7 @@
 #include <sys/prctl.h>
 
 #include "reload/frozen.h"
+#include "reload/imports.h"
 #include "reload/pages.h"
 #include "reload/python.h"
 #include "reload/rows.h"
@@ -25,9 +26,10 @@ extern struct uwsgi_server uwsgi;
 #define FR_FROZEN_LEAVES  'l' /* the copy: it was told that it is not needed */
 
 static struct {
-	struct fr_pages *pages;        /* that a load writes to */
-	struct fr_pages *worker_pages; /* that a worker writes to when it begins to answer */
-	size_t uses_len;               /* how many files had been read at the freeze */
+	struct fr_pages *pages;     /* that a load writes to */
+	struct fr_imports *imports; /* that a load comes to */
+	bool is_prepared;           /* they are compiled in this copy */
+	size_t uses_len;            /* how many files had been read at the freeze */
 	struct sigaction on_child;
 	pid_t keeper;
 	int link; /* between a copy and its keeper; -1: there is none */
@@ -92,11 +94,6 @@ static void close_fds(const int *fds, int len)
 		close(fds[i]);
 }
 
-struct fr_pages *fr_frozen_worker_pages(void)
-{
-	return frozen.worker_pages;
-}
-
 bool fr_frozen_owns(int fd)
 {
 	return fd == frozen.link;
@@ -104,7 +101,7 @@ bool fr_frozen_owns(int fd)
 
 int fr_frozen_mappings(void)
 {
-	return (frozen.pages != NULL) + (frozen.worker_pages != NULL);
+	return (frozen.pages != NULL) + (frozen.imports != NULL);
 }
 
 static void close_link(void)
@@ -266,8 +263,22 @@ static void tell_memory(const struct fr_load *load, int64_t kib)
 	(void)send(load->ice, &report, sizeof(report), MSG_NOSIGNAL | MSG_DONTWAIT);
 }
 
+/* Has what will be imported compiled, and then the memory that a load writes to, since both go
+ * together. */
+static void prepare(bool in_python)
+{
+	static char text[FR_IMPORTS_TEXT];
+	size_t len = in_python ? fr_imports_read(frozen.imports, text) : 0;
+
+	if (len > 0) {
+		fr_python_prepare(text, len);
+		frozen.is_prepared = true;
+	}
+	(void)fr_pages_prepare(frozen.pages);
+}
+
 /* In the standby: waits in the keeper's place, and returns when it is to go on. */
-static void stand_by(struct fr_load *load)
+static void stand_by(struct fr_load *load, bool in_python)
 {
 	int fds[FR_LOADER_MAX_FDS], fds_len;
 	const char *changed;
@@ -276,7 +287,7 @@ static void stand_by(struct fr_load *load)
 	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (getppid() != frozen.keeper)
 		_exit(0);
-	(void)fr_pages_prepare(frozen.pages);
+	prepare(in_python);
 	tell_memory(load, own_memory(getpid()) + own_memory(frozen.keeper));
 	for (;;) {
 		enum fr_order_kind kind = wait_for_order(load, fds, &fds_len);
@@ -309,9 +320,15 @@ bool fr_frozen_is_confirmed(struct fr_load *load)
 	close_link();
 	if (word == '\0') /* somebody has killed the keeper */
 		return fr_uses_are_current(load->uses, FR_USES_ALL, frozen.uses_len, NULL);
-	if (word == FR_FROZEN_CURRENT && !fr_pages_are_known(frozen.pages))
+	if (word == FR_FROZEN_CURRENT && frozen.is_prepared && !fr_pages_are_known(frozen.pages))
 		fr_pages_note(frozen.pages);
 	return word == FR_FROZEN_CURRENT;
+}
+
+void fr_frozen_tell_imports(const char *imports, size_t len)
+{
+	fr_imports_note(frozen.imports, imports, len);
+	frozen.is_prepared |= len == 0; /* as well as can be */
 }
 
 /* ---- the keeper ---- */
@@ -377,7 +394,7 @@ static bool keep_standby(struct fr_load *load, bool in_python)
 	pid_t pid = make_copy(in_python, &link);
 
 	if (pid == 0) {
-		stand_by(load);
+		stand_by(load, in_python);
 		return true;
 	}
 	if (pid > 0)
@@ -401,9 +418,10 @@ static void stay(struct fr_load *load, bool in_python, const char *name)
 	let_go();
 	/* Those of the keeper that this one is a copy's copy of. */
 	fr_pages_free(frozen.pages);
-	fr_pages_free(frozen.worker_pages);
+	fr_imports_free(frozen.imports);
 	frozen.pages = fr_pages_new();
-	frozen.worker_pages = fr_pages_new();
+	frozen.imports = fr_imports_new();
+	frozen.is_prepared = false;
 	frozen.uses_len = fr_uses_len(load->uses);
 	frozen.keeper = getpid();
 	for (;;) {

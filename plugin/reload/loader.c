@@ -199,7 +199,6 @@ __attribute__((noreturn)) static void become_worker(int wid, uint32_t ticket,
 	close(load.talk);
 	fr_rows_restore(wid, 0);
 	fr_loop_adopt_orphans();
-	fr_loop_use_pages(fr_frozen_worker_pages());
 	uwsgi.lazy_apps = 0; /* what there is to load has been loaded */
 	uwsgi_run();
 	_exit(1);
@@ -299,7 +298,7 @@ __attribute__((noreturn)) static void finish(void)
 
 	loader.is_loading = false;
 
-	fr_python_end_load();
+	fr_python_end_load(fr_frozen_tell_imports);
 	end_unless_confirmed();
 	if ((uint32_t)uwsgi_apps_cnt < load.order.apps) {
 		fr_census_tell(load.uses, load.talk);

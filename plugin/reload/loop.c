@@ -10,7 +10,6 @@
 #include "reload/broken.h"
 #include "reload/loop.h"
 #include "reload/output.h"
-#include "reload/pages.h"
 #include "reload/visitors.h"
 #include "reload/wake.h"
 
@@ -26,17 +25,11 @@ extern struct uwsgi_server uwsgi;
 static struct fr_board_slot *slot;
 static bool is_orphan_to_be_killed;
 static bool is_loading;
-static struct fr_pages *pages;
 
 void fr_loop_adopt_orphans(void)
 {
 	is_orphan_to_be_killed = uwsgi.no_orphans;
 	uwsgi.no_orphans = 0;
-}
-
-void fr_loop_use_pages(struct fr_pages *given)
-{
-	pages = given;
 }
 
 /*
@@ -131,8 +124,6 @@ static void *run_core(void *arg)
 			uwsgi_destroy_request(request);
 		else
 			uwsgi_close_request(request);
-		if (core == 0 && !fr_pages_are_known(pages))
-			fr_pages_note(pages);
 	}
 	end_accepting();
 	return NULL;
@@ -166,7 +157,6 @@ static void run(void)
 
 	fr_board_set(&slot->is_loaded, 1);
 	fr_wake_master();
-	(void)fr_pages_prepare(pages);
 	if (!fr_board_get(&slot->must_hold) || fr_board_hold(uwsgi.mywid)) {
 		if (is_orphan_to_be_killed && getppid() == uwsgi.workers[0].pid)
 			(void)prctl(PR_SET_PDEATHSIG, SIGKILL);

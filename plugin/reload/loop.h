@@ -25,14 +25,6 @@ void fr_loop_register(void);
  */
 void fr_loop_adopt_orphans(void);
 
-/*
- * In a worker that has just been forked from a process that had loaded: pages (borrowed for ever;
- * NULL: none) are made its own before it answers, while it waits for the others; or noted when it
- * has answered for the first time.
- */
-struct fr_pages;
-void fr_loop_use_pages(struct fr_pages *pages);
-
 /* In a worker, before it loads: what is in the way of it ending at once is taken away, until it
  * accepts. */
 void fr_loop_begin_load(void);

@@ -58,6 +58,8 @@ static struct {
 	struct py_object *(*from_path)(const char *);
 	int (*as_path)(struct py_object *, void *);
 	char *(*bytes)(struct py_object *);
+	ssize_t (*bytes_len)(struct py_object *);
+	struct py_object *(*new_bytes)(const char *, ssize_t);
 	void (*incref)(struct py_object *);
 	void (*decref)(struct py_object *);
 	struct py_object *(*error)(void);
@@ -93,6 +95,8 @@ static const struct {
 	{"PyUnicode_DecodeFSDefault", (void **)&py.from_path},
 	{"PyUnicode_FSConverter", (void **)&py.as_path},
 	{"PyBytes_AsString", (void **)&py.bytes},
+	{"PyBytes_Size", (void **)&py.bytes_len},
+	{"PyBytes_FromStringAndSize", (void **)&py.new_bytes},
 	{"Py_IncRef", (void **)&py.incref},
 	{"Py_DecRef", (void **)&py.decref},
 	{"PyErr_Occurred", (void **)&py.error},
@@ -106,6 +110,8 @@ static const char *(*freeze_now)(bool is_wanted);
 static bool (*is_path_watched)(const char *path);
 static struct py_object *agent;               /* the names in agent.py; owned, for ever */
 static struct py_object *stop_agent;          /* owned; NULL: it is not waiting */
+static struct py_object *prepare_agent;       /* owned; NULL: likewise */
+static bool has_other_hooks;                  /* the application hears what is opened, too */
 static struct py_object *is_question_of_type; /* of the agent's; owned, for ever */
 
 bool fr_python_is_there(void)
@@ -259,13 +265,14 @@ static void note_database(struct py_object *database)
 }
 
 /* Audit events, https://docs.python.org/3/library/audit_events.html: open(path, mode, flags),
- * os.listdir(path), os.scandir(path). */
+ * os.listdir(path), os.scandir(path), sys.addaudithook. */
 static int audit(const char *event, struct py_object *args, void *ctx)
 {
 	bool is_open = strcmp(event, "open") == 0;
 	struct py_object *path;
 
 	(void)ctx;
+	has_other_hooks |= strcmp(event, "sys.addaudithook") == 0;
 	if (note_write && (is_open || strcmp(event, "os.rename") == 0))
 		hear_write(args, is_open);
 	if (noted && reads_unseen(event, args))
@@ -382,6 +389,20 @@ static struct py_object *make_question(struct py_object *self, struct py_object 
 	return py.new_function(&question_methods[number], py.tuple_item(args, 1), NULL);
 }
 
+/* note(path): of a source that was not opened, because it is compiled already. */
+static struct py_object *note_function(struct py_object *self, struct py_object *path)
+{
+	struct py_object *bytes = noted ? path_of(path) : NULL;
+
+	(void)self;
+	if (bytes) {
+		fr_uses_note(noted, py.bytes(bytes));
+		py.decref(bytes);
+	}
+	return py.from_bool(bytes != NULL);
+}
+
+static struct py_method note_method = {"note", (void (*)(void))note_function, PY_METHOD_O, NULL};
 static struct py_method make_method = {"question", (void (*)(void))make_question, PY_METHOD_VARARGS,
 				       NULL};
 static struct py_method freeze_method = {"freeze", (void (*)(void))freeze_function, PY_METHOD_O,
@@ -389,58 +410,88 @@ static struct py_method freeze_method = {"freeze", (void (*)(void))freeze_functi
 static struct py_method watched_method = {"is_watched", (void (*)(void))watched_function,
 					  PY_METHOD_O, NULL};
 
-static struct py_object *start_agent(const char *wanted)
+/* Sets stop_agent and prepare_agent. */
+static bool start_agent(const char *wanted)
 {
-	struct py_object *freeze, *is_watched, *question, *path;
+	struct py_object *freeze, *is_watched, *question, *note, *path;
 	struct py_object *result = NULL;
 
 	freeze = py.new_function(&freeze_method, NULL, NULL);
 	is_watched = py.new_function(&watched_method, NULL, NULL);
 	question = py.new_function(&make_method, NULL, NULL);
+	note = py.new_function(&note_method, NULL, NULL);
 	path = py.from_path(wanted);
-	if (freeze && is_watched && question && path) {
+	if (freeze && is_watched && question && note && path) {
 		is_question_of_type = py.dict_get(agent, "is_question_of_type");
 		py.incref(is_question_of_type);
-		result = py.call(py.dict_get(agent, "start"), "OOOO", path, is_watched, freeze,
-				 question);
+		result = py.call(py.dict_get(agent, "start"), "OOOOO", path, is_watched, freeze,
+				 question, note);
+	}
+	if (result) {
+		stop_agent = py.tuple_item(result, 0);
+		py.incref(stop_agent);
+		prepare_agent = py.tuple_item(result, 1);
+		py.incref(prepare_agent);
 	}
 	drop(freeze);
 	drop(is_watched);
 	drop(question);
+	drop(note);
 	drop(path);
-	return result;
+	drop(result);
+	return result != NULL;
 }
 
 bool fr_python_freeze(const char *wanted, bool (*is_watched)(const char *path),
 		      const char *(*freeze)(bool is_wanted))
 {
 	int state = py.gil_ensure();
+	bool is_started;
 
 	freeze_now = freeze;
 	is_path_watched = is_watched;
-	stop_agent = start_agent(wanted);
-	if (!stop_agent)
+	is_started = start_agent(wanted);
+	if (!is_started)
 		py.print_error();
 	py.gil_release(state);
-	return stop_agent != NULL;
+	return is_started;
 }
 
-void fr_python_end_load(void)
+void fr_python_prepare(const char *imports, size_t len)
 {
-	struct py_object *result;
+	struct fr_uses *uses = noted;
+	struct py_object *bytes, *result;
+
+	if (has_other_hooks)
+		return;
+	noted = NULL; /* what is read here is not used yet */
+	bytes = py.new_bytes(imports, (ssize_t)len);
+	result = bytes ? py.call(prepare_agent, "O", bytes) : NULL;
+	if (!result)
+		py.clear_error();
+	drop(result);
+	drop(bytes);
+	noted = uses;
+}
+
+void fr_python_end_load(void (*tell_imports)(const char *imports, size_t len))
+{
+	struct py_object *imports;
 	int state;
 
 	noted = NULL; /* in what follows, requests are answered */
 	if (!stop_agent)
 		return;
 	state = py.gil_ensure();
-	result = py.call(stop_agent, NULL);
-	if (result)
-		py.decref(result);
+	imports = py.call(stop_agent, NULL);
+	if (imports)
+		tell_imports(py.bytes(imports), (size_t)py.bytes_len(imports));
 	else
 		py.clear_error();
-	py.decref(stop_agent);
-	stop_agent = NULL;
+	drop(imports);
+	drop(stop_agent);
+	drop(prepare_agent);
+	stop_agent = prepare_agent = NULL;
 	py.gil_release(state);
 }
 

@@ -9,6 +9,7 @@
 #define FR_PYTHON_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <sys/types.h>
 
 struct fr_uses;
@@ -38,8 +39,13 @@ void fr_python_note_writes(void (*writes)(const char *path));
 bool fr_python_freeze(const char *wanted, bool (*is_watched)(const char *path),
 		      const char *(*freeze)(bool is_wanted));
 
-/* The application has been loaded: there is nothing to freeze before any more. */
-void fr_python_end_load(void);
+/* In a copy that waits, in `freeze`: compiles ahead what another copy has imported behind it, as
+ * that one told it. Not where the application would notice (an audit hook of its own). */
+void fr_python_prepare(const char *imports, size_t len);
+
+/* The application has been loaded: there is nothing to freeze before any more. Calls tell_imports
+ * with the modules that were imported since the last freeze; they are valid until it returns. */
+void fr_python_end_load(void (*tell_imports)(const char *imports, size_t len));
 
 /* Forks with Python's lock held (in `freeze`), telling Python about it: as fork(2). */
 pid_t fr_python_fork(void);

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import random
 import re
+import shutil
 import signal
+import subprocess
 import threading
 import time
 from pathlib import Path
-from typing import Callable, Sequence
+from typing import Callable, Iterator, Sequence
 
 import pytest
 
@@ -672,6 +675,105 @@ def test_one_copy_is_ready_for_the_next_load_of_what_was_edited_last() -> None:
         assert not any(process_name(pid) == "fastreload-wait" for pid in ready), "it went on"
 
 
+# What follows an edited module is compiled before it is needed.
+
+# What is made of a source that is compiled.
+REWRITES = """\
+from importlib.machinery import SourceFileLoader
+plain = SourceFileLoader.source_to_code
+def rewrite(self, data, path, **options):
+    return plain(self, data.replace(b"x0", b"y0"), path, **options)
+"""
+
+
+def ready_ahead(app: Instance) -> None:
+    """Edits first.py until a copy stands by that has compiled what follows it, files that are older than a moment."""
+    newest = max(path.stat().st_ctime for path in app.base.rglob("second*"))
+    app.wait(lambda: time.time() > newest + 2.5, 5, "the files are of a settled age")
+    for _ in range(2):
+        edit(app, "first.py", "import settings\n" + value(f"f{time.monotonic_ns()}"))
+        app.wait(lambda: len(standbys(app)) == 1, 5, "one stands by")
+    app.wait(lambda: process_state(standbys(app)[0]) == "S", 5, "it waits")
+    settled(app)
+
+
+@contextlib.contextmanager
+def opened_below(app: Instance) -> Iterator[list[str]]:
+    """Yields a list to which the files are added, in the end, that anybody has opened in the application's folders."""
+    names: list[str] = []
+    command = ["inotifywait", "--monitor", "--recursive", "--event", "open", "--format", "%w%f", str(app.app)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as watcher:
+        for line in watcher.stderr:
+            if "Watches established" in line:
+                break
+        try:
+            yield names
+        finally:
+            watcher.terminate()
+            names += watcher.stdout.read().splitlines()
+
+
+@pytest.mark.skipif(not shutil.which("inotifywait"), reason="there is no inotifywait")
+@pytest.mark.parametrize("env", ({}, {"PYTHONDONTWRITEBYTECODE": "1"}), ids=("with-bytecode", "without"))
+@pytest.mark.parametrize("has_hook", (False, True), ids=("", "audit-hook"))
+def test_what_follows_an_edited_module_is_not_read_again(env: dict[str, str], has_hook: bool) -> None:
+    settings = "import sys\nsys.addaudithook(lambda event, args: None)\n" if has_hook else ""
+    app = Instance({**FILES, "settings.py": settings + value("s0")}, ready=False)
+    app.env.pop("PYTHONDONTWRITEBYTECODE", None)
+    app.env.update(env)
+    with app:
+        settled(app)
+        ready_ahead(app)
+        with opened_below(app) as names:
+            assert "from behind" in edit(app, "first.py", "import settings\n" + value("edited"))
+        assert ask(app) == ["s0", "edited", "x0", "l0", "e0"]
+        # An application that listens to what is opened shall hear of what it opens, and when it does.
+        assert any("second" in name for name in names) is has_hook, names
+        assert ask(app, "'get_code'in(__import__('importlib')._bootstrap_external.SourceFileLoader.__dict__)") is False
+
+
+def test_what_was_compiled_ahead_and_has_changed_is_compiled_again() -> None:
+    with Instance(FILES) as app:
+        settled(app)
+        ready_ahead(app)
+        path = app.app / "second.py"
+        before = path.stat()
+        assert "from behind" in edit(app, "second.py", "import first\n" + value("x1"))
+        assert ask(app)[2] == "x1"
+        ready_ahead(app)
+        # The same size, and the time that it had.
+        path.write_text("import first\n" + value("x2"))
+        os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+        edit(app, "first.py", "import settings\n" + value("both"))
+        app.wait(lambda: ask(app)[1:3] == ["both", "x2"], 5, "both edits are served", lambda: f"{ask(app)}\n{app.log.tail()}")
+
+
+def test_the_traceback_of_what_follows_shows_nothing_of_the_plugin() -> None:
+    with Instance(FILES) as app:
+        settled(app)
+        ready_ahead(app)
+        edit(app, "second.py", "import first\nbroken(\n")
+        text = "\n".join(app.log.refresh().lines)
+        assert "second.py" in text and '"<string>"' not in text and "get_code" not in text
+
+
+def test_an_application_that_changes_how_modules_are_compiled_has_its_way() -> None:
+    settings = REWRITES + "SourceFileLoader.source_to_code = rewrite\nimport sys\nsys.dont_write_bytecode = True\n" + value("s0")
+    late = REWRITES + "SourceFileLoader.source_to_code = rewrite\nimport settings\n"
+    for files in {**FILES, "settings.py": settings}, {**FILES, "first.py": late + value("f0")}:
+        app = Instance(files, ready=False)
+        app.env["PYTHONDONTWRITEBYTECODE"] = "1"
+        with app:
+            settled(app)
+            assert ask(app)[2] == "y0"
+            text = files["first.py"]
+            for number in range(4):
+                app.wait(lambda: time.time() > (app.app / "second.py").stat().st_ctime + 2.5, 5, "the files are of a settled age")
+                edit(app, "first.py", text + f"N = {number}\n")
+                app.wait(lambda: len(standbys(app)) == 1, 5, "one stands by")
+                assert ask(app)[2] == "y0"
+
+
 # Each takes a while of a processor's time.
 BURN = "import time\nend = time.process_time() + 0.15\nwhile time.process_time() < end:\n    pass\n"
 SLOW = {
@@ -788,7 +890,7 @@ def test_an_instance_that_ends_while_it_loads_leaves_nobody_behind(number: int) 
         family = descendants_of(app.master_pid)
         os.kill(app.master_pid, number)
         app.wait(lambda: app.process.poll() is not None, 10, "the master has ended")
-        app.wait(lambda: not any(process_state(pid) not in ("Z", "X", "") for pid in family), 10, "the others, too")
+        wait_until(lambda: not any(process_state(pid) not in ("Z", "X", "") for pid in family), 10, "the others have ended, too", app.log.tail)
 
 
 def test_the_first_loader_goes_when_the_master_is_killed() -> None:
