@@ -281,10 +281,13 @@ check-patterns: build/unit/pattern_oracle build/unit/ignore_oracle ## compare pa
 TEST_ENV = FASTRELOAD_PLUGIN_DIR="$(ROOT)/build" FASTRELOAD_UWSGI="$(UWSGI)" PYTHONDONTWRITEBYTECODE=1
 
 .PHONY: check-integration
-# What fails only now and then, on a machine that has other things to do, is shown, and has to pass when asked again.
+# They wait more than they compute, so some run at the same time where pytest-xdist is there. What fails only now and then, when others have the processors, is shown, and has to pass when asked again,
+# alone.
 PYTEST = $(TEST_ENV) $(PYTHON) -m pytest -q -o cache_dir="$(ROOT)/build/pytest" tests/integration tests/bench $(PYTEST_ARGS)
-check-integration: build/fastreload_plugin.so ## real uWSGI, real saves (PYTEST_ARGS, for instance PYTEST_ARGS='-k vim')
-	@$(PYTEST) || { echo "== once more, those that failed:"; $(PYTEST) --last-failed; }
+TEST_JOBS ?= $(shell echo $$(($(JOBS) + $(JOBS) / 2)))
+AT_ONCE = $(if $(shell $(PYTHON) -c 'import xdist' 2>/dev/null && echo yes),-n $(TEST_JOBS))
+check-integration: build/fastreload_plugin.so ## real uWSGI, real saves (TEST_JOBS at once; PYTEST_ARGS, for instance PYTEST_ARGS='-k vim')
+	@$(PYTEST) $(AT_ONCE) || { echo "== once more, those that failed:"; $(PYTEST) --last-failed; }
 
 # --- every night -----------------------------------------------------------------------------------------------
 

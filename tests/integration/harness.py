@@ -9,8 +9,10 @@ from __future__ import annotations
 import concurrent.futures
 import contextlib
 import ctypes
+import itertools
 import json
 import os
+import random
 import re
 import shutil
 import signal
@@ -88,11 +90,22 @@ def wait_until(
         time.sleep(POLL_S)
 
 
+# Below those that the kernel gives to whoever connects, and other ones for each of the processes that test at the same time (pytest-xdist).
+_WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+_PORTS = itertools.cycle(random.sample(range(12000 + 1500 * (_WORKER % 12), 13500 + 1500 * (_WORKER % 12)), 1500))
+
+
 def free_port() -> int:
-    """Returns a loopback TCP port that was free a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """Returns a loopback TCP port that was free a moment ago, and that nobody else here was given lately."""
+    for port in itertools.islice(_PORTS, 1500):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
+    raise OSError("no port is free")
 
 
 def require_plugin() -> None:

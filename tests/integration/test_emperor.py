@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import re
 import time
+from pathlib import Path
 from typing import Iterator
 
 import pytest
 
 import harness
-from harness import Instance, Log, Server
+from harness import Instance, Log, Server, process_name
 
 # What the Emperor says when it acts on a vassal that already runs.
 EMPEROR_ACTED = re.compile(r"\[emperor\].*(reload|respawn|stop|remov|curse|died|restart)", re.I)
@@ -39,11 +40,14 @@ class Vassal(Instance):
         self.log = vassal_log
 
     def master_of_vassal(self) -> int:
-        """Returns the pid of the vassal's master, which is the parent of the worker that answers."""
-        worker = int(self.get("/pid").text)
-        return int(
-            re.search(r"^PPid:\s+(\d+)", open(f"/proc/{worker}/status").read(), re.M).group(1)
-        )
+        """Returns the pid of the vassal's master: the parent of the worker that answers, as soon as what has loaded that worker is gone."""
+
+        def parent() -> int:
+            status = Path(f"/proc/{int(self.get('/pid').text)}/status").read_text()
+            found = int(re.search(r"^PPid:\s+(\d+)", status, re.M).group(1))
+            return 0 if process_name(found).startswith("fastreload") else found
+
+        return self.wait(parent, 5, "the worker is the master's")
 
 
 @pytest.fixture
