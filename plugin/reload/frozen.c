@@ -225,11 +225,13 @@ static void go_on(struct fr_load *load, const int *fds, int fds_len)
 	(void)sigaction(SIGCHLD, &frozen.on_child, NULL);
 	take_fds(load, fds, fds_len);
 	(void)prctl(PR_SET_NAME, FR_LOADER_NAME);
+	/* What brings forth workers of the last good code has nothing to load, and at the same time
+	 * another process may be loading, in the only slot for that. */
+	if (load->order.kind != FR_ORDER_LOAD)
+		return;
 	fr_rows_enter(load->setup->wid);
 	fr_rows_restore(load->setup->wid, (uint32_t)load->setup->wid);
 	fr_rows_restore_request();
-	if (load->order.kind != FR_ORDER_LOAD)
-		return;
 	if (!fr_frozen_tell(load, load->talk, FR_REPORT_LOADER, ""))
 		_exit(0); /* the master has given this load up */
 	fr_opens_resume(load->opens);

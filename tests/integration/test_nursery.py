@@ -997,6 +997,24 @@ def test_a_worker_that_dies_while_the_code_is_broken_comes_back_with_the_last_go
         newest_is_served(app, "mended", workers)
 
 
+def test_a_worker_that_comes_back_while_new_code_loads_leaves_that_load_alone() -> None:
+    # Both write into uWSGI's tables; as if it had two applications, no later load was good enough.
+    slow = "import time\ntime.sleep(1)\n"
+    with Instance(FILES) as app:
+        settled(app)
+        edit(app, "first.py", value("good"))
+        edit(app, "second.py", "broken(\n")
+        app.save("second.py", slow + value("x1"))
+        app.wait(lambda: any(process_name(pid) == "fastreload-load" for pid in descendants_of(app.master_pid)), 5, "it loads")
+        before = set(workers_of(app))
+        os.kill(min(before), signal.SIGKILL)
+        app.wait(lambda: len(workers_of(app)) == 2 and set(workers_of(app)) != before, 10, "there are two again")
+        newest_is_served(app, "x1", 2)
+        for number in range(2, 4):
+            assert "from behind" in edit(app, "second.py", value(f"x{number}"))
+            newest_is_served(app, f"x{number}", 2)
+
+
 def test_max_requests_while_the_code_is_broken_lose_no_request() -> None:
     with Instance(FILES, workers=2, ini=["max-requests = 5", "min-worker-lifetime = 0"]) as app:
         settled(app)
