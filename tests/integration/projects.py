@@ -593,7 +593,7 @@ class Project:
 
     def _break(self) -> Step:
         module = self.focused()
-        text = self.rng.choice(BROKEN)
+        text = self.rng.choice(BROKEN) + f"# {self._other()}\n"  # Twice the same in a module that nobody imports is no change.
         return Step("broken", [Write(module.path, text if self.rng.random() < 0.5 else module.text() + text)])
 
     def remember(self) -> Callable[[], Step]:
