@@ -89,21 +89,29 @@ void fr_board_leave(int wid)
 	__atomic_store_n(&uwsgi.workers[wid].manage_next_request, 0, __ATOMIC_SEQ_CST);
 	if (write(slots[wid].leave_fd, &one, sizeof(one)) < 0)
 		return; /* EAGAIN: told 2^64 times */
-	(void)syscall(SYS_futex, &slots[wid].may_go, FUTEX_WAKE, INT_MAX, NULL, NULL, 0);
+	(void)syscall(SYS_futex, &slots[wid].may_go, FUTEX_WAKE, 1, NULL, NULL, 0);
 }
 
 void fr_board_go(int wid)
 {
 	fr_board_set(&slots[wid].may_go, 1);
-	(void)syscall(SYS_futex, &slots[wid].may_go, FUTEX_WAKE, INT_MAX, NULL, NULL, 0);
+	(void)syscall(SYS_futex, &slots[wid].may_go, FUTEX_WAKE, 1, NULL, NULL, 0);
+}
+
+void fr_board_tell_answered(int wid)
+{
+	if (fr_board_get(&slots[wid].has_answered))
+		return;
+	fr_board_set(&slots[wid].has_answered, 1);
+	(void)syscall(SYS_futex, &slots[wid].has_answered, FUTEX_WAKE, 1, NULL, NULL, 0);
 }
 
 /* A signal may end this early, as the time-out may: nobody relies on it. */
-void fr_board_await_go(int wid, int ms)
+void fr_board_await_answered(int wid, int ms)
 {
 	const struct timespec most = {.tv_nsec = (long)ms * 1000000};
 
-	(void)syscall(SYS_futex, &slots[wid].may_go, FUTEX_WAIT, 0, &most, NULL, 0);
+	(void)syscall(SYS_futex, &slots[wid].has_answered, FUTEX_WAIT, 0, &most, NULL, 0);
 }
 
 /*

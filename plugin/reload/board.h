@@ -27,6 +27,7 @@ struct fr_board_slot {
 	uint32_t is_loaded; /* it has loaded what there is to load, and is about to accept */
 	uint32_t apps;      /* how many applications it has loaded */
 	uint32_t load_ms;   /* how much of a processor's time that took */
+	uint32_t has_answered; /* a request, the first of its life; a futex(2) */
 	uint32_t accepting; /* how many of its threads may take up a connection at this moment */
 
 	int leave_fd; /* an eventfd in the queue of all its threads: readable when it is to leave */
@@ -62,8 +63,11 @@ void fr_board_leave(int wid);
 /* Master: a candidate that holds may go on. */
 void fr_board_go(int wid);
 
-/* Loader: waits until that worker has been told to go on, for so many milliseconds at most. */
-void fr_board_await_go(int wid, int ms);
+/* Worker: it has answered somebody. */
+void fr_board_tell_answered(int wid);
+
+/* Loader: waits until that worker has, for so many milliseconds at most. */
+void fr_board_await_answered(int wid, int ms);
 
 /* Worker: waits for fr_board_go. False: do not go on (told to leave, or the master has gone). */
 bool fr_board_hold(int wid);

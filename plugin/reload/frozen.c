@@ -3,6 +3,7 @@
  */
 #include <uwsgi.h>
 
+#include <sched.h>
 #include <sys/prctl.h>
 
 #include "reload/frozen.h"
@@ -26,11 +27,13 @@ extern struct uwsgi_server uwsgi;
 #define FR_FROZEN_LEAVES  'l' /* the copy: it was told that it is not needed */
 
 static struct {
-	struct fr_pages *pages;     /* that a load writes to */
+	struct fr_pages *pages;        /* that a load writes to */
+	struct fr_pages *worker_pages; /* that a worker writes to when it begins to answer */
 	struct fr_imports *imports; /* that a load comes to */
 	bool is_prepared;           /* they are compiled in this copy */
 	size_t uses_len;            /* how many files had been read at the freeze */
 	struct sigaction on_child;
+	int policy; /* by which the processors are shared out, of all but the keeper */
 	pid_t keeper;
 	int link; /* between a copy and its keeper; -1: there is none */
 } frozen = {.link = -1};
@@ -94,6 +97,11 @@ static void close_fds(const int *fds, int len)
 		close(fds[i]);
 }
 
+struct fr_pages *fr_frozen_worker_pages(void)
+{
+	return frozen.worker_pages;
+}
+
 bool fr_frozen_owns(int fd)
 {
 	return fd == frozen.link;
@@ -101,7 +109,7 @@ bool fr_frozen_owns(int fd)
 
 int fr_frozen_mappings(void)
 {
-	return (frozen.pages != NULL) + (frozen.imports != NULL);
+	return (frozen.pages != NULL) + (frozen.worker_pages != NULL) + (frozen.imports != NULL);
 }
 
 static void close_link(void)
@@ -109,6 +117,29 @@ static void close_link(void)
 	if (frozen.link >= 0)
 		close(frozen.link);
 	frozen.link = -1;
+}
+
+/* ---- processors ---- */
+
+/*
+ * A keeper that is woken to look at files, as its copy goes on, must not take the processor from
+ * that one: a process of this policy (sched(7)) preempts nobody. It may always be left again.
+ */
+static void yield_to_others(void)
+{
+	const struct sched_param none = {0};
+
+	frozen.policy = sched_getscheduler(0);
+	if (frozen.policy == SCHED_OTHER)
+		(void)sched_setscheduler(0, SCHED_BATCH, &none);
+}
+
+static void yield_no_more(void)
+{
+	const struct sched_param none = {0};
+
+	if (frozen.policy == SCHED_OTHER)
+		(void)sched_setscheduler(0, SCHED_OTHER, &none);
 }
 
 /* ---- orders ---- */
@@ -221,6 +252,7 @@ static char hear(int link)
 /* In a copy that has its order: goes on. */
 static void go_on(struct fr_load *load, const int *fds, int fds_len)
 {
+	yield_no_more();
 	(void)prctl(PR_SET_PDEATHSIG, 0);
 	(void)sigaction(SIGCHLD, &frozen.on_child, NULL);
 	take_fds(load, fds, fds_len);
@@ -290,6 +322,7 @@ static void stand_by(struct fr_load *load, bool in_python)
 	if (getppid() != frozen.keeper)
 		_exit(0);
 	prepare(in_python);
+	yield_no_more();
 	tell_memory(load, own_memory(getpid()) + own_memory(frozen.keeper));
 	for (;;) {
 		enum fr_order_kind kind = wait_for_order(load, fds, &fds_len);
@@ -412,6 +445,7 @@ static void stay(struct fr_load *load, bool in_python, const char *name)
 	bool wants_standby = false, is_resting = false;
 
 	(void)prctl(PR_SET_NAME, name);
+	yield_to_others();
 	(void)sigaction(SIGCHLD, NULL, &frozen.on_child);
 	signal(SIGCHLD, SIG_IGN); /* nobody waits here for the copies */
 	close(load->talk);
@@ -420,8 +454,10 @@ static void stay(struct fr_load *load, bool in_python, const char *name)
 	let_go();
 	/* Those of the keeper that this one is a copy's copy of. */
 	fr_pages_free(frozen.pages);
+	fr_pages_free(frozen.worker_pages);
 	fr_imports_free(frozen.imports);
 	frozen.pages = fr_pages_new();
+	frozen.worker_pages = fr_pages_new();
 	frozen.imports = fr_imports_new();
 	frozen.is_prepared = false;
 	frozen.uses_len = fr_uses_len(load->uses);

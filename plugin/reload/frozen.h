@@ -16,6 +16,7 @@
 #include "reload/loader.h"
 
 struct fr_opens;
+struct fr_pages;
 struct fr_uses;
 
 /* A load: of the loader, and of all copies of it. */
@@ -42,6 +43,10 @@ bool fr_frozen_split(struct fr_load *load, bool in_python, enum fr_report_kind k
 
 /* Is a file that is not among the uses surely one that was not read? path: absolute. */
 bool fr_frozen_knows_readers(const struct fr_load *load, const char *path);
+
+/* For the workers that a copy brings forth: the pages that the first requests need; NULL: not known
+ * of a process that began at the beginning. Valid for ever. */
+struct fr_pages *fr_frozen_worker_pages(void);
 
 /* In a copy that has loaded: what it has imported, see fr_python_end_load. The next copy prepares
  * for it. */

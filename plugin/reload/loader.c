@@ -184,13 +184,15 @@ static bool nothing_is_watched(const char *path)
 	return false;
 }
 
-/* The rest of a worker's life is uWSGI's. row: what uwsgi_respawn_worker has made of the slot. */
-__attribute__((noreturn)) static void become_worker(int wid, uint32_t ticket,
-						    struct uwsgi_worker *row)
+/* The rest of a worker's life is uWSGI's. place: in the order; row: what uwsgi_respawn_worker has
+ * made of the slot. */
+__attribute__((noreturn)) static void become_worker(uint32_t place, struct uwsgi_worker *row)
 {
+	int wid = load.order.wids[place];
+
 	name_process(loader.name);
 	loader.is_loading = false;
-	if (fr_board_get(&fr_board_slot(wid)->ticket) != ticket)
+	if (fr_board_get(&fr_board_slot(wid)->ticket) != load.order.tickets[place])
 		_exit(0);
 	row->pid = getpid();
 	row->cheaped = 1; /* if it dies now, nobody respawns it */
@@ -199,6 +201,7 @@ __attribute__((noreturn)) static void become_worker(int wid, uint32_t ticket,
 	close(load.talk);
 	fr_rows_restore(wid, 0);
 	fr_loop_adopt_orphans();
+	fr_loop_use_pages(fr_frozen_worker_pages(), place == 0);
 	uwsgi.lazy_apps = 0; /* what there is to load has been loaded */
 	uwsgi_run();
 	_exit(1);
@@ -206,8 +209,8 @@ __attribute__((noreturn)) static void become_worker(int wid, uint32_t ticket,
 
 /*
  * They are children of this process, and the master's as soon as it ends. The first one can serve
- * what there is to serve: it has the processors for itself until it is ready, since where there are
- * few of them each fork takes time from it.
+ * what there is to serve: it has the processors for itself until it has answered once, since where
+ * there are few of them each fork takes time from it.
  *
  * uwsgi_respawn_worker writes into the slot that this is a worker in service. The master must never
  * see that, not even for the moment until it is put right: this process may be killed in that
@@ -234,12 +237,12 @@ static void fork_workers(void)
 		is_child = uwsgi_respawn_worker(wid);
 		uwsgi.workers = shared;
 		if (is_child)
-			become_worker(wid, order->tickets[i], &mine[wid]);
+			become_worker(i, &mine[wid]);
 		if (mine[wid].pid <= 0)
 			_exit(1);
 		shared[wid].pid = mine[wid].pid;
 		if (i == 0 && order->wids_len > 1)
-			fr_board_await_go(wid, FR_LOADER_FIRST_MS);
+			fr_board_await_answered(wid, FR_LOADER_FIRST_MS);
 	}
 	free(mine);
 	(void)fr_frozen_tell(&load, load.talk, FR_REPORT_BORN, "");

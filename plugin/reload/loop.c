@@ -10,6 +10,7 @@
 #include "reload/broken.h"
 #include "reload/loop.h"
 #include "reload/output.h"
+#include "reload/pages.h"
 #include "reload/visitors.h"
 #include "reload/wake.h"
 
@@ -25,11 +26,19 @@ extern struct uwsgi_server uwsgi;
 static struct fr_board_slot *slot;
 static bool is_orphan_to_be_killed;
 static bool is_loading;
+static struct fr_pages *pages;
+static bool is_first; /* of its generation */
 
 void fr_loop_adopt_orphans(void)
 {
 	is_orphan_to_be_killed = uwsgi.no_orphans;
 	uwsgi.no_orphans = 0;
+}
+
+void fr_loop_use_pages(struct fr_pages *given, bool is_the_first)
+{
+	pages = given;
+	is_first = is_the_first;
 }
 
 /*
@@ -103,6 +112,13 @@ static int make_queue(long core)
 	return queue;
 }
 
+static void note_first_answer(void)
+{
+	fr_board_tell_answered(uwsgi.mywid);
+	if (is_first && !fr_pages_are_known(pages))
+		fr_pages_note(pages);
+}
+
 static void *run_core(void *arg)
 {
 	long core = (long)arg;
@@ -124,6 +140,8 @@ static void *run_core(void *arg)
 			uwsgi_destroy_request(request);
 		else
 			uwsgi_close_request(request);
+		if (core == 0)
+			note_first_answer();
 	}
 	end_accepting();
 	return NULL;
@@ -155,6 +173,8 @@ static void run(void)
 {
 	struct uwsgi_worker *worker = &uwsgi.workers[uwsgi.mywid];
 
+	if (!is_first)
+		(void)fr_pages_prepare(pages);
 	fr_board_set(&slot->is_loaded, 1);
 	fr_wake_master();
 	if (!fr_board_get(&slot->must_hold) || fr_board_hold(uwsgi.mywid)) {

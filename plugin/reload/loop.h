@@ -25,6 +25,14 @@ void fr_loop_register(void);
  */
 void fr_loop_adopt_orphans(void);
 
+/*
+ * In a worker that has just been forked from a process that had loaded: pages (borrowed for ever;
+ * NULL: none), those that a worker needs for its first request. The first one of a generation is
+ * awaited, and notes them when it has answered; the others make them their own before they begin.
+ */
+struct fr_pages;
+void fr_loop_use_pages(struct fr_pages *pages, bool is_first);
+
 /* In a worker, before it loads: what is in the way of it ending at once is taken away, until it
  * accepts. */
 void fr_loop_begin_load(void);

@@ -1051,8 +1051,10 @@ def test_a_killed_standby_or_keeper_costs_nothing_but_time(victim: str) -> None:
             edit(app, "second.py", value(f"a{number}"))
             app.wait(lambda: len(standbys(app)) == 1, 5, "one stands by")
             rest()
-            for pid in {"standby": standbys, "keeper": others, "both": lambda app: standbys(app) + others(app)}[victim](app):
+            victims = {"standby": standbys, "keeper": others, "both": lambda app: standbys(app) + others(app)}[victim](app)
+            for pid in victims:
                 kill(pid)
+            app.wait(lambda: not any(process_state(pid) not in ("Z", "X", "") for pid in victims), 5, "they have ended")
             start = edit(app, "second.py", value(f"b{number}"))
             assert ask(app)[2] == f"b{number}"
             rest()
