@@ -25,7 +25,7 @@ struct use {
 	off_t size;
 	struct timespec mtime, ctime;
 	bool is_watched;
-	bool is_absent;  /* it was not there */
+	int error;       /* why it could not be looked at, mostly ENOENT; 0: it is there */
 	bool is_listing; /* a watched folder: its entries count, not its times */
 	bool is_link;    /* the link itself, not what it leads to */
 	bool is_type;    /* only that it is there, and what it is */
@@ -135,8 +135,8 @@ static void source_of(struct fr_uses *uses, char *path)
 		memcpy(path, source, strlen(source) + 1); /* it is shorter */
 }
 
-/* The names in a folder, without what is noise, as one number; of a folder where all is noise, all
- * of it: whoever lists that one means it. False: it cannot be listed. */
+/* The names in a folder, and what they are, without what is noise, as one number; of a folder where
+ * all is noise, all of it: whoever lists that one means it. False: it cannot be listed. */
 static bool hash_entries(const struct fr_uses *uses, const char *folder, uint64_t *ret_hash)
 {
 	char path[PATH_MAX];
@@ -148,7 +148,7 @@ static bool hash_entries(const struct fr_uses *uses, const char *folder, uint64_
 	if (!dir)
 		return false;
 	while ((entry = readdir(dir))) {
-		uint64_t name = fr_hash_text(FR_HASH_START, entry->d_name);
+		uint64_t name = fr_hash_text(FR_HASH_START + entry->d_type, entry->d_name);
 
 		if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0 ||
 		    strcmp(entry->d_name, "__pycache__") == 0 ||
@@ -204,14 +204,15 @@ bool fr_uses_is_complete(const struct fr_uses *uses)
 	return !uses->is_incomplete;
 }
 
-/* Adds it, unless as much is known of it already. st: how it looks; NULL: it is not there. Returns
+/* Adds it, unless as much is known of it already. st: how it looks, if there is no error. Returns
  * it if it is new, or more than its type counts from now on. */
-static struct use *add(struct fr_uses *uses, const char *path, const struct stat *st, bool is_type)
+static struct use *add(struct fr_uses *uses, const char *path, int error, const struct stat *st,
+		       bool is_type)
 {
 	uint32_t place = *bucket_of(uses, path);
 	struct use *use = place ? &uses->items[place - 1] : NULL;
 
-	if (use && use->is_type && !is_type && st) {
+	if (use && use->is_type && !is_type && !error) {
 		stamp(use, st);
 		use->is_type = false;
 		return use;
@@ -223,12 +224,12 @@ static struct use *add(struct fr_uses *uses, const char *path, const struct stat
 		return NULL;
 	}
 	use = &uses->items[uses->len];
-	*use = (struct use){.path = strdup(path), .is_absent = !st, .is_type = is_type};
+	*use = (struct use){.path = strdup(path), .error = error, .is_type = is_type};
 	if (!use->path) {
 		uses->is_incomplete = true;
 		return NULL;
 	}
-	if (st)
+	if (!error)
 		stamp(use, st);
 	use->is_watched = uses->hooks->is_watched(uses->ctx, path);
 	*bucket_of(uses, path) = (uint32_t)++uses->len;
@@ -275,7 +276,7 @@ static void note_links(struct fr_uses *uses, const char *path)
 		len = lstat(at, &st) == 0 && S_ISLNK(st.st_mode)
 			      ? readlink(at, target, sizeof(target) - 1)
 			      : -1;
-		use = len > 0 ? add(uses, at, &st, false) : NULL;
+		use = len > 0 ? add(uses, at, 0, &st, false) : NULL;
 		if (use)
 			use->is_link = true;
 		*end = kept;
@@ -287,19 +288,25 @@ static void note_links(struct fr_uses *uses, const char *path)
 	}
 }
 
-/* Where path leads to, with the links on the way noted, and how it looks. False: nothing is to be
- * known of it. */
+/* Where path leads to, with the links on the way noted, and how it looks, or the error. A link that
+ * leads nowhere is there all the same for who asks about itself. False: the path is too long. */
 static bool look_at(struct fr_uses *uses, const char *path, char *full, struct stat *st,
-		    bool *ret_is_absent)
+		    int *ret_error)
 {
 	char asked[PATH_MAX];
+	bool has_links;
 
-	if (!realpath(path, full) && (errno != ENOENT || !absolute(path, full)))
-		return false;
-	if (!absolute(path, asked) || strcmp(asked, full) != 0)
+	if (realpath(path, full)) {
+		has_links = !absolute(path, asked) || strcmp(asked, full) != 0;
+	} else {
+		if (!absolute(path, full))
+			return false;
+		has_links = lstat(full, st) == 0;
+	}
+	if (has_links)
 		note_links(uses, path);
 	source_of(uses, full);
-	*ret_is_absent = stat(full, st) < 0;
+	*ret_error = stat(full, st) < 0 ? errno : 0;
 	return true;
 }
 
@@ -316,14 +323,14 @@ void fr_uses_note(struct fr_uses *uses, const char *path)
 	char full[PATH_MAX];
 	struct stat st;
 	struct use *use;
-	bool is_absent;
+	int error;
 
-	if (!look_at(uses, path, full, &st, &is_absent) ||
-	    (!is_absent && !S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode)))
+	if (!look_at(uses, path, full, &st, &error) ||
+	    (!error && !S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode)))
 		return;
-	use = add(uses, full, is_absent ? NULL : &st, false);
+	use = add(uses, full, error, &st, false);
 	mark_read(uses, full);
-	if (!use || is_absent || !S_ISDIR(st.st_mode) || !use->is_watched)
+	if (!use || error || !S_ISDIR(st.st_mode) || !use->is_watched)
 		return;
 	use->is_listing = true;
 	if (!hash_entries(uses, full, &use->entries))
@@ -334,11 +341,10 @@ void fr_uses_note_question(struct fr_uses *uses, const char *path, bool is_type)
 {
 	char full[PATH_MAX];
 	struct stat st;
-	bool is_absent;
+	int error;
 
-	if (look_at(uses, path, full, &st, &is_absent))
-		(void)add(uses, full, is_absent ? NULL : &st,
-			  !is_absent && (is_type || !S_ISREG(st.st_mode)));
+	if (look_at(uses, path, full, &st, &error))
+		(void)add(uses, full, error, &st, !error && (is_type || !S_ISREG(st.st_mode)));
 }
 
 bool fr_uses_has(const struct fr_uses *uses, const char *path)
@@ -360,10 +366,10 @@ static bool is_current(const struct fr_uses *uses, const struct use *use)
 	uint64_t entries;
 	struct stat st;
 
-	if (use->is_absent)
-		return stat(use->path, &st) < 0 && errno == ENOENT;
-	if (use->is_type)
-		return stat(use->path, &st) == 0 && (st.st_mode & S_IFMT) == use->type;
+	if (use->error)
+		return stat(use->path, &st) < 0 && errno == use->error;
+	if (use->is_type) /* a link in its place is something else, whatever it leads to */
+		return lstat(use->path, &st) == 0 && (st.st_mode & S_IFMT) == use->type;
 	if (use->is_listing)
 		return hash_entries(uses, use->path, &entries) && entries == use->entries;
 	return (use->is_link ? lstat : stat)(use->path, &st) == 0 && st.st_ino == use->ino &&
@@ -407,7 +413,7 @@ void fr_uses_each_read(const struct fr_uses *uses,
 		const struct use *use = &uses->items[i];
 		struct fr_stamp stamp = stamp_of(use);
 
-		if (!use->is_watched || use->is_absent)
+		if (!use->is_watched || use->error)
 			continue;
 		if (use->is_link)
 			visit(ctx, use->path, NULL);

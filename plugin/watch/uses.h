@@ -31,8 +31,8 @@ void fr_uses_free(struct fr_uses *uses);
 
 /*
  * The file or folder at path (borrowed; relative to the current folder if it is not absolute) is
- * being read. Devices and pipes are nothing; what does not exist is noted as that; a cached .pyc
- * counts as its source. The first use counts, later ones of the same path change nothing.
+ * being read. Devices and pipes are nothing; what does not exist, or cannot be reached, is noted as
+ * that; a cached .pyc counts as its source. The first use counts, later ones of the same path change nothing.
  */
 void fr_uses_note(struct fr_uses *uses, const char *path);
 

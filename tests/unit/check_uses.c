@@ -180,12 +180,26 @@ START_TEST(test_link_that_is_turned_is_a_change)
 }
 END_TEST
 
-START_TEST(test_links_in_a_circle_lead_nowhere)
+START_TEST(test_links_in_a_circle_lead_nowhere_until_it_is_broken)
 {
 	ck_assert_int_eq(symlink("two", at("one")), 0);
 	ck_assert_int_eq(symlink("one", at("two")), 0);
 	fr_uses_note(uses, at("one/text"));
-	ck_assert_uint_eq(fr_uses_len(uses), 0);
+	assert_current();
+	ck_assert_int_eq(unlink(at("two")), 0);
+	fr_disk_mkdir(at("two"));
+	fr_disk_write(at("two/text"), "one");
+	assert_changed(at("one/text"));
+}
+END_TEST
+
+START_TEST(test_link_that_leads_nowhere_is_a_link)
+{
+	ck_assert_int_eq(symlink("gone", at("link")), 0);
+	fr_uses_note_question(uses, at("link"), false);
+	assert_current();
+	turn(at("link"), "also gone");
+	ck_assert(!fr_uses_are_current(uses, FR_USES_WATCHED, SIZE_MAX, NULL));
 }
 END_TEST
 
@@ -345,6 +359,38 @@ START_TEST(test_question_for_what_is_not_there_is_answered_otherwise_later)
 }
 END_TEST
 
+/* islink(), realpath(). */
+START_TEST(test_link_in_the_place_of_what_was_asked_for_is_a_change)
+{
+	fr_disk_write(at("a.py"), "one");
+	fr_disk_write(at("b.py"), "one");
+	fr_disk_mkdir(at("pkg"));
+	fr_disk_mkdir(at("other"));
+	fr_uses_note_question(uses, at("a.py"), true);
+	assert_current();
+	turn(at("a.py"), "b.py");
+	assert_changed(at("a.py"));
+	ck_assert_int_eq(rename(at("b.py"), at("a.py")), 0);
+	fr_uses_note_question(uses, at("pkg"), true);
+	assert_current();
+	ck_assert_int_eq(rmdir(at("pkg")), 0);
+	turn(at("pkg"), "other");
+	assert_changed(at("pkg"));
+}
+END_TEST
+
+START_TEST(test_question_for_what_cannot_be_reached_is_answered_otherwise_later)
+{
+	fr_disk_write(at("flag"), "");
+	fr_uses_note_question(uses, at("flag/inner"), true);
+	assert_current();
+	ck_assert_int_eq(unlink(at("flag")), 0);
+	fr_disk_mkdir(at("flag"));
+	fr_disk_write(at("flag/inner"), "");
+	assert_changed(at("flag/inner"));
+}
+END_TEST
+
 START_TEST(test_question_for_size_and_time_counts_both)
 {
 	fr_disk_write(at("a.py"), "one");
@@ -437,6 +483,18 @@ START_TEST(test_watched_folder_is_compared_by_its_names)
 	ck_assert_int_eq(unlink(at("pkg/b.txt")), 0);
 	assert_current();
 	ck_assert_int_eq(rename(at("pkg/a.py"), at("pkg/c.py")), 0);
+	assert_changed(at("pkg"));
+}
+END_TEST
+
+START_TEST(test_watched_folder_is_compared_by_what_is_in_it)
+{
+	fr_disk_mkdir(at("pkg"));
+	fr_disk_write(at("pkg/a"), "one");
+	fr_uses_note(uses, at("pkg"));
+	assert_current();
+	ck_assert_int_eq(unlink(at("pkg/a")), 0);
+	fr_disk_mkdir(at("pkg/a"));
 	assert_changed(at("pkg"));
 }
 END_TEST
@@ -649,8 +707,11 @@ Suite *fr_check_uses_suite(void)
 	tcase_add_test(tcase, test_file_that_was_used_is_known_by_its_path_once);
 	tcase_add_test(tcase, test_path_is_resolved);
 	tcase_add_test(tcase, test_link_that_is_turned_is_a_change);
-	tcase_add_test(tcase, test_links_in_a_circle_lead_nowhere);
+	tcase_add_test(tcase, test_links_in_a_circle_lead_nowhere_until_it_is_broken);
+	tcase_add_test(tcase, test_link_that_leads_nowhere_is_a_link);
 	tcase_add_test(tcase, test_question_of_type_counts_no_content);
+	tcase_add_test(tcase, test_link_in_the_place_of_what_was_asked_for_is_a_change);
+	tcase_add_test(tcase, test_question_for_what_cannot_be_reached_is_answered_otherwise_later);
 	tcase_add_test(tcase, test_question_for_what_is_not_there_is_answered_otherwise_later);
 	tcase_add_test(tcase, test_question_for_size_and_time_counts_both);
 	tcase_add_test(tcase, test_what_is_read_after_the_question_counts_in_full);
@@ -670,6 +731,7 @@ Suite *fr_check_uses_suite(void)
 	tcase_add_test(tcase, test_cache_without_source_is_a_file_of_its_own);
 	tcase_add_test(tcase, test_folder_called_like_the_cache_further_up_is_no_cache);
 	tcase_add_test(tcase, test_watched_folder_is_compared_by_its_names);
+	tcase_add_test(tcase, test_watched_folder_is_compared_by_what_is_in_it);
 	tcase_add_test(tcase, test_noise_and_caches_in_a_folder_come_and_go);
 	tcase_add_test(tcase, test_in_a_folder_of_noise_each_name_counts);
 	tcase_add_test(tcase, test_order_of_the_names_does_not_matter);

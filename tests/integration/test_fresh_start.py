@@ -1,0 +1,59 @@
+"""A reload that goes on from a snapshot answers what a fresh start answers, however the application came to know what has changed since."""
+
+from __future__ import annotations
+
+import os
+from typing import Callable, NamedTuple
+
+import pytest
+
+from harness import Instance
+from test_nursery import FILES, ask, edit, put, settled, value
+
+
+class Case(NamedTuple):
+    """What first.py, which is loaded before the snapshot, says; what happens then; and what its VALUE must be, or the answer to a question."""
+
+    text: str
+    change: Callable[[Instance], object]
+    after: object
+    question: str = "first.VALUE"
+
+
+def turn(app: Instance, relpath: str, target: str) -> None:
+    """Puts a link in the place of what is there."""
+    os.symlink(target, app.path("link.new"))
+    os.rename(app.path("link.new"), app.path(relpath))
+
+
+def replace_by_folder(app: Instance, relpath: str, inner: str = "") -> None:
+    """Puts a folder in the place of a file."""
+    app.path(relpath).unlink()
+    app.path(relpath).mkdir()
+    if inner:
+        put(app.path(relpath) / inner, "")
+
+
+CASES = {
+    "islink": Case("import os\nVALUE = os.path.islink('a.txt')\n", lambda app: turn(app, "a.txt", "b.txt"), True),
+    "realpath": Case("import os\nVALUE = os.path.basename(os.path.realpath('a.txt'))\n", lambda app: turn(app, "a.txt", "b.txt"), "b.txt"),
+    "where a link to nothing leads": Case("import os\nVALUE = os.readlink('loose')\n", lambda app: turn(app, "loose", "elsewhere"), "elsewhere"),
+    "below what was a file": Case("import os\nVALUE = os.path.exists('flag/inner')\n", lambda app: replace_by_folder(app, "flag", "inner"), True),
+    "what is in a folder": Case("import os\nVALUE = sum(entry.is_dir() for entry in os.scandir('data'))\n", lambda app: replace_by_folder(app, "data/a.txt"), 1),
+}
+
+
+@pytest.mark.parametrize("what", CASES)
+def test_what_has_changed_since_the_snapshot_is_seen(what: str) -> None:
+    """None of the files is a counted one: the change alone reloads nothing, but the next reload must see it."""
+    case = CASES[what]
+    app = Instance({**FILES, "first.py": case.text, "a.txt": "a", "b.txt": "b", "flag": "", "data/a.txt": "a", "data/b.txt": "b"})
+    os.symlink("nowhere", app.path("loose"))
+    with app:
+        settled(app)
+        edit(app, "second.py", value("new1"))
+        assert "from behind" in edit(app, "second.py", value("new2"))
+        assert ask(app, case.question) != case.after
+        case.change(app)
+        edit(app, "second.py", value("new3"))
+        assert [ask(app, case.question), ask(app)[2]] == [case.after, "new3"]
