@@ -158,17 +158,39 @@ def hear_questions(question):
     """Has the questions noted. Returns a function that ends this; who has taken one of the functions by then may keep it."""
     originals = [getattr(os, name) for name in QUESTIONS]
     ours = [question(number, function) for number, function in enumerate(originals)]
+    note = question(0, lambda path: None)
     for name, function, own in zip(QUESTIONS, originals, ours):
         for functions in (os.supports_dir_fd, os.supports_effective_ids, os.supports_fd, os.supports_follow_symlinks):
             if function in functions:
                 functions.add(own)
         setattr(os, name, own)
+    stop_hearing_entries = hear_entries(note)
 
     def stop():
+        stop_hearing_entries()
         for name, function, own in zip(QUESTIONS, originals, ours):
             if getattr(os, name) is own:
                 setattr(os, name, function)
 
+    return stop
+
+
+def hear_entries(note):
+    """The same of what os.scandir() finds: its entries ask by themselves. Python 3.8 does not allow that."""
+    original = os.DirEntry.stat
+
+    def stat(entry, *, follow_symlinks=True):
+        note(entry)
+        return original(entry, follow_symlinks=follow_symlinks)
+
+    def stop():
+        if os.DirEntry.stat is stat:
+            os.DirEntry.stat = original
+
+    try:
+        os.DirEntry.stat = stat
+    except TypeError:
+        pass
     return stop
 
 

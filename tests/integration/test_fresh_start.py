@@ -40,6 +40,7 @@ CASES = {
     "where a link to nothing leads": Case("import os\nVALUE = os.readlink('loose')\n", lambda app: turn(app, "loose", "elsewhere"), "elsewhere"),
     "below what was a file": Case("import os\nVALUE = os.path.exists('flag/inner')\n", lambda app: replace_by_folder(app, "flag", "inner"), True),
     "what is in a folder": Case("import os\nVALUE = sum(entry.is_dir() for entry in os.scandir('data'))\n", lambda app: replace_by_folder(app, "data/a.txt"), 1),
+    "what an entry of a folder says": Case("import os\nVALUE = sum(entry.stat().st_size for entry in os.scandir('data'))\n", lambda app: put(app.path("data/a.txt"), "longer"), 7),
 }
 
 
