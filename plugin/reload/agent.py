@@ -18,8 +18,8 @@ cache_from_source = importlib._bootstrap_external.cache_from_source
 LEAST_S = 0.1
 LEAST_SHARE = 0.5
 
-# What says something about a file without reading it. Python has no audit event for these.
-QUESTIONS = ("stat", "lstat", "access", "readlink")
+# What says something about a file without reading it. Python has no audit event for these; for the last one it has, which does not tell of dir_fd.
+QUESTIONS = ("stat", "lstat", "access", "readlink", "open")
 # When these of the library ask, an edit of the file changes nothing.
 OF_TYPE = {"exists", "lexists", "isfile", "isdir", "islink", "ismount", "realpath", "_joinrealpath", "is_file", "is_dir", "is_symlink", "is_mount", "resolve", "_access_check", "which"}
 ASKING_MODULES = {"genericpath", "posixpath", "pathlib", "pathlib._local", "pathlib._abc", "shutil"}

@@ -150,6 +150,22 @@ static struct py_object *path_of(struct py_object *item)
 	return NULL;
 }
 
+/* The folder that the item, a descriptor, is open on. False: it is none. */
+static bool folder_of(struct py_object *item, char *folder)
+{
+	char link[64];
+	long fd = item ? py.as_long(item) : -1;
+	ssize_t len;
+
+	py.clear_error();
+	snprintf(link, sizeof(link), "/proc/self/fd/%ld", fd);
+	len = fd < 0 ? -1 : readlink(link, folder, PATH_MAX - 1);
+	if (len <= 0)
+		return false;
+	folder[len] = '\0';
+	return true;
+}
+
 static bool is_for_reading(struct py_object *flags)
 {
 	long value = flags ? py.as_long(flags) : -1;
@@ -269,6 +285,7 @@ static void note_database(struct py_object *database)
 static int audit(const char *event, struct py_object *args, void *ctx)
 {
 	bool is_open = strcmp(event, "open") == 0;
+	char folder[PATH_MAX];
 	struct py_object *path;
 
 	(void)ctx;
@@ -288,8 +305,8 @@ static int audit(const char *event, struct py_object *args, void *ctx)
 	if (path) {
 		fr_uses_note(noted, py.bytes(path));
 		py.decref(path);
-	} else if (!is_open) {
-		fr_uses_note(noted, "."); /* os.listdir() */
+	} else if (!is_open) { /* os.listdir(), or os.listdir(descriptor) */
+		fr_uses_note(noted, folder_of(py.tuple_item(args, 0), folder) ? folder : ".");
 	}
 	return 0;
 }
@@ -355,6 +372,30 @@ static struct py_object *watched_function(struct py_object *self, struct py_obje
 	return py.from_bool(is_watched);
 }
 
+/* The argument dir_fd, or NULL: path is relative to the current folder. Borrowed. */
+static struct py_object *folder_argument(const char *path, struct py_object *keywords)
+{
+	return path[0] != '/' && keywords ? py.dict_get(keywords, "dir_fd") : NULL;
+}
+
+/* dir_fd=None is as good as none. */
+static void note_question(const char *path, struct py_object *keywords, bool is_type)
+{
+	struct py_object *folder = folder_argument(path, keywords);
+	char full[PATH_MAX];
+	size_t len;
+
+	if (!folder || !folder_of(folder, full)) {
+		fr_uses_note_question(noted, path, is_type);
+		return;
+	}
+	len = strlen(full);
+	if ((size_t)snprintf(full + len, sizeof(full) - len, "/%s", path) < sizeof(full) - len)
+		fr_uses_note_question(noted, full, is_type);
+	else
+		fr_uses_spoil(noted);
+}
+
 /* In place of os.stat and its like, of which Python tells nothing: self is the original. */
 static struct py_object *question_function(struct py_object *self, struct py_object *args,
 					   struct py_object *keywords)
@@ -364,21 +405,37 @@ static struct py_object *question_function(struct py_object *self, struct py_obj
 
 	py.clear_error();
 	if (path) {
-		fr_uses_note_question(noted, py.bytes(path), is_type && py.is_true(is_type) > 0);
+		note_question(py.bytes(path), keywords, is_type && py.is_true(is_type) > 0);
 		py.decref(path);
 	}
 	drop(is_type);
 	return py.call_with(self, args, keywords);
 }
 
-#define QUESTION(name)                                                                             \
+/* In place of os.open: Python tells of that, but not of the folder that the path is relative to. */
+static struct py_object *open_function(struct py_object *self, struct py_object *args,
+				       struct py_object *keywords)
+{
+	struct py_object *path = noted && keywords ? path_of(py.tuple_item(args, 0)) : NULL;
+
+	py.clear_error();
+	if (path) {
+		if (folder_argument(py.bytes(path), keywords))
+			note_question(py.bytes(path), keywords, false);
+		py.decref(path);
+	}
+	return py.call_with(self, args, keywords);
+}
+
+#define QUESTION(name, function)                                                                   \
 	{                                                                                          \
-		name, (void (*)(void))question_function, PY_METHOD_VARARGS | PY_METHOD_KEYWORDS,   \
-			NULL                                                                       \
+		name, (void (*)(void))function, PY_METHOD_VARARGS | PY_METHOD_KEYWORDS, NULL       \
 	}
 /* As in agent.py. */
-static struct py_method question_methods[] = {QUESTION("stat"), QUESTION("lstat"),
-					      QUESTION("access"), QUESTION("readlink")};
+static struct py_method question_methods[] = {
+	QUESTION("stat", question_function), QUESTION("lstat", question_function),
+	QUESTION("access", question_function), QUESTION("readlink", question_function),
+	QUESTION("open", open_function)};
 
 /* question(number, function): what is to take that one's place. */
 static struct py_object *make_question(struct py_object *self, struct py_object *args)

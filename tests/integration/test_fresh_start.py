@@ -39,8 +39,11 @@ CASES = {
     "realpath": Case("import os\nVALUE = os.path.basename(os.path.realpath('a.txt'))\n", lambda app: turn(app, "a.txt", "b.txt"), "b.txt"),
     "where a link to nothing leads": Case("import os\nVALUE = os.readlink('loose')\n", lambda app: turn(app, "loose", "elsewhere"), "elsewhere"),
     "below what was a file": Case("import os\nVALUE = os.path.exists('flag/inner')\n", lambda app: replace_by_folder(app, "flag", "inner"), True),
-    "what is in a folder": Case("import os\nVALUE = sum(entry.is_dir() for entry in os.scandir('data'))\n", lambda app: replace_by_folder(app, "data/a.txt"), 1),
-    "what an entry of a folder says": Case("import os\nVALUE = sum(entry.stat().st_size for entry in os.scandir('data'))\n", lambda app: put(app.path("data/a.txt"), "longer"), 7),
+    "what is in a folder": Case("import os\nVALUE = sum(entry.is_dir() for entry in os.scandir('data'))\n", lambda app: replace_by_folder(app, "data/a.txt"), 2),
+    "what an entry of a folder says": Case("import os\nVALUE = sum(entry.stat().st_size for entry in os.scandir('data') if entry.is_file())\n", lambda app: put(app.path("data/a.txt"), "longer"), 7),
+    "a size in an open folder": Case("import os\nfd = os.open('data', os.O_RDONLY)\nVALUE = os.stat('a.txt', dir_fd=fd).st_size\nos.close(fd)\n", lambda app: put(app.path("data/a.txt"), "longer"), 6),
+    "a text in an open folder": Case("import os\nfd = os.open('data', os.O_RDONLY)\nVALUE = open('a.txt', opener=lambda path, flags: os.open(path, flags, dir_fd=fd)).read()\nos.close(fd)\n", lambda app: put(app.path("data/a.txt"), "longer"), "longer"),
+    "all in an open folder": Case("import os\nVALUE = sum(len(files) for _, _, files, _ in os.fwalk('data'))\n", lambda app: put(app.path("data/deep/b.txt"), ""), 4),
 }
 
 
@@ -48,7 +51,7 @@ CASES = {
 def test_what_has_changed_since_the_snapshot_is_seen(what: str) -> None:
     """None of the files is a counted one: the change alone reloads nothing, but the next reload must see it."""
     case = CASES[what]
-    app = Instance({**FILES, "first.py": case.text, "a.txt": "a", "b.txt": "b", "flag": "", "data/a.txt": "a", "data/b.txt": "b"})
+    app = Instance({**FILES, "first.py": case.text, "a.txt": "a", "b.txt": "b", "flag": "", "data/a.txt": "a", "data/b.txt": "b", "data/deep/a.txt": "a"})
     os.symlink("nowhere", app.path("loose"))
     with app:
         settled(app)
