@@ -280,6 +280,26 @@ static void note_database(struct py_object *database)
 		py.decref(bytes);
 }
 
+/* import(module, filename, …): of a module in C, which the dynamic linker opens by itself; of
+ * another one the name is not known yet. os.getxattr(path, …), os.listxattr(path): a file's own
+ * time (ctime) tells when these change. */
+static void note_beside(const char *event, struct py_object *args)
+{
+	bool is_import = strcmp(event, "import") == 0;
+	struct py_object *path;
+
+	if (!is_import && strcmp(event, "os.getxattr") != 0 && strcmp(event, "os.listxattr") != 0)
+		return;
+	path = path_of(py.tuple_item(args, is_import ? 1 : 0));
+	if (!path)
+		return;
+	if (is_import)
+		fr_uses_note(noted, py.bytes(path));
+	else
+		fr_uses_note_question(noted, py.bytes(path), false);
+	py.decref(path);
+}
+
 /* Audit events, https://docs.python.org/3/library/audit_events.html: open(path, mode, flags),
  * os.listdir(path), os.scandir(path), sys.addaudithook. */
 static int audit(const char *event, struct py_object *args, void *ctx)
@@ -296,6 +316,8 @@ static int audit(const char *event, struct py_object *args, void *ctx)
 		fr_uses_spoil(noted);
 	if (noted && strcmp(event, "sqlite3.connect") == 0)
 		note_database(py.tuple_item(args, 0));
+	if (noted)
+		note_beside(event, args);
 	if (!noted ||
 	    (!is_open && strcmp(event, "os.listdir") != 0 && strcmp(event, "os.scandir") != 0))
 		return 0;

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import shutil
+import subprocess
+import sysconfig
 from typing import Callable, NamedTuple
 
 import pytest
@@ -34,6 +37,14 @@ def replace_by_folder(app: Instance, relpath: str, inner: str = "") -> None:
         put(app.path(relpath) / inner, "")
 
 
+def name(app: Instance, relpath: str, attribute: str) -> None:
+    """Gives a file an attribute."""
+    try:
+        os.setxattr(app.path(relpath), attribute, b"")
+    except OSError as error:
+        pytest.skip(f"a file has no attributes here: {error}")
+
+
 CASES = {
     "islink": Case("import os\nVALUE = os.path.islink('a.txt')\n", lambda app: turn(app, "a.txt", "b.txt"), True),
     "realpath": Case("import os\nVALUE = os.path.basename(os.path.realpath('a.txt'))\n", lambda app: turn(app, "a.txt", "b.txt"), "b.txt"),
@@ -44,6 +55,7 @@ CASES = {
     "a size in an open folder": Case("import os\nfd = os.open('data', os.O_RDONLY)\nVALUE = os.stat('a.txt', dir_fd=fd).st_size\nos.close(fd)\n", lambda app: put(app.path("data/a.txt"), "longer"), 6),
     "a text in an open folder": Case("import os\nfd = os.open('data', os.O_RDONLY)\nVALUE = open('a.txt', opener=lambda path, flags: os.open(path, flags, dir_fd=fd)).read()\nos.close(fd)\n", lambda app: put(app.path("data/a.txt"), "longer"), "longer"),
     "all in an open folder": Case("import os\nVALUE = sum(len(files) for _, _, files, _ in os.fwalk('data'))\n", lambda app: put(app.path("data/deep/b.txt"), ""), 4),
+    "an attribute": Case("import os\nVALUE = os.listxattr('a.txt')\n", lambda app: name(app, "a.txt", "user.kind"), ["user.kind"]),
 }
 
 
@@ -61,3 +73,42 @@ def test_what_has_changed_since_the_snapshot_is_seen(what: str) -> None:
         case.change(app)
         edit(app, "second.py", value("new3"))
         assert [ask(app, case.question), ask(app)[2]] == [case.after, "new3"]
+
+
+# A module in C, which the dynamic linker opens by itself.
+IN_C = """\
+#include <Python.h>
+
+static struct PyModuleDef definition = {PyModuleDef_HEAD_INIT, "in_c", 0, -1};
+
+PyMODINIT_FUNC PyInit_in_c(void)
+{
+	PyObject *module = PyModule_Create(&definition);
+
+	PyModule_AddStringConstant(module, "VALUE", "%s");
+	return module;
+}
+"""
+
+
+def compile_module(app: Instance, text: str) -> None:
+    """Puts a module in C in the place of the one that is there."""
+    headers = sysconfig.get_path("include")
+    if not shutil.which("gcc") or not os.path.exists(f"{headers}/Python.h"):
+        pytest.skip("the headers of Python are not installed")
+    source, made = app.base / "in_c.c", app.base / "in_c.so"
+    source.write_text(IN_C % text)
+    subprocess.run(["gcc", "-shared", "-fPIC", f"-I{headers}", "-o", made, source], check=True)
+    os.replace(made, app.path("in_c.so"))
+
+
+def test_a_module_in_c_that_was_built_anew_is_loaded() -> None:
+    app = Instance({**FILES, "first.py": "import in_c\nVALUE = in_c.VALUE\n"})
+    compile_module(app, "one")
+    with app:
+        settled(app)
+        edit(app, "second.py", value("new1"))
+        assert "from behind" in edit(app, "second.py", value("new2"))
+        compile_module(app, "two")
+        edit(app, "second.py", value("new3"))
+        assert ask(app)[1:3] == ["two", "new3"]
