@@ -229,7 +229,8 @@ static bool is_about_the_machine(const char *program)
 /*
  * What another program reads, Python does not hear of; and a function in C may read anything. That
  * a library is opened does not tell that one of its functions will be called: `import ctypes` alone
- * opens the interpreter itself.
+ * opens the interpreter itself. In another interpreter than the first, which uWSGI makes for each
+ * application that is mounted beside the first, nobody hears what is asked (agent.py).
  */
 static bool reads_unseen(const char *event, struct py_object *args)
 {
@@ -240,7 +241,8 @@ static bool reads_unseen(const char *event, struct py_object *args)
 					     "os.exec",
 					     "ctypes.dlsym",
 					     "ctypes.dlsym/handle",
-					     "ctypes.call_function"};
+					     "ctypes.call_function",
+					     "cpython.PyInterpreterState_New"};
 	struct py_object *program;
 	bool is_harmless;
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -112,3 +113,30 @@ def test_a_module_in_c_that_was_built_anew_is_loaded() -> None:
         compile_module(app, "two")
         edit(app, "second.py", value("new3"))
         assert ask(app)[1:3] == ["two", "new3"]
+
+
+# An application that is mounted beside another one, and so has an interpreter of its own.
+MOUNTED = """\
+import json
+import os
+VALUE = os.path.exists("data/flag")
+
+
+def application(environ, start_response):
+    import late
+    start_response("200 OK", [])
+    return [json.dumps([VALUE, late.VALUE]).encode()]
+"""
+
+
+def test_what_another_mounted_application_has_asked_is_asked_anew() -> None:
+    ini = ("mount = /one=wsgi:application", "mount = /two=two:application", "manage-script-name = true")
+    files = {**FILES, "two.py": MOUNTED, "data/a.txt": "a"}
+    with Instance(files, application=("plugin = python3", *ini)) as app:
+        settled(app)
+        for number in range(1, 4):
+            edit(app, "late.py", value(f"new{number}"))
+            assert json.loads(app.get("/two").text) == [False, f"new{number}"]
+        put(app.path("data/flag"), "")
+        edit(app, "late.py", value("new4"))
+        assert json.loads(app.get("/two").text) == [True, "new4"]
