@@ -165,9 +165,11 @@ def hear_questions(question):
                 functions.add(own)
         setattr(os, name, own)
     stop_hearing_entries = hear_entries(note)
+    stop_hearing_places = hear_places(note)
 
     def stop():
         stop_hearing_entries()
+        stop_hearing_places()
         for name, function, own in zip(QUESTIONS, originals, ours):
             if getattr(os, name) is own:
                 setattr(os, name, function)
@@ -191,6 +193,23 @@ def hear_entries(note):
         os.DirEntry.stat = stat
     except TypeError:
         pass
+    return stop
+
+
+def hear_places(note):
+    """The same of the places where modules are looked for: of one that is not there nobody asks again, and it may come."""
+
+    def note_place(path):
+        note(path)
+        raise ImportError  # the hooks after this one know who looks there
+
+    def stop():
+        if note_place in sys.path_hooks:
+            sys.path_hooks.remove(note_place)
+
+    for path in list(sys.path_importer_cache):
+        note(path)
+    sys.path_hooks.insert(0, note_place)
     return stop
 
 

@@ -140,3 +140,22 @@ def test_what_another_mounted_application_has_asked_is_asked_anew() -> None:
         put(app.path("data/flag"), "")
         edit(app, "late.py", value("new4"))
         assert json.loads(app.get("/two").text) == [True, "new4"]
+
+
+@pytest.mark.parametrize("was_there", (False, True), ids=("never there", "removed"))
+def test_a_folder_of_modules_that_comes_is_found(was_there: bool) -> None:
+    text = "try:\n    from dependency import VALUE\nexcept ImportError:\n    VALUE = 'none'\n"
+    app = Instance({**FILES, "first.py": text})
+    folder = app.base / "lib"
+    app.env["PYTHONPATH"] = str(folder)
+    if was_there:
+        folder.mkdir()
+    with app:
+        settled(app)
+        if was_there:
+            folder.rmdir()
+        edit(app, "second.py", value("new1"))
+        assert "from behind" in edit(app, "second.py", value("new2"))
+        put(folder / "dependency.py", value("here"))
+        edit(app, "second.py", value("new3"))
+        assert ask(app)[1:3] == ["here", "new3"]
