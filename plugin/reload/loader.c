@@ -87,6 +87,25 @@ static bool is_no_file_with_position(int fd)
 	return (flags & O_ACCMODE) == O_WRONLY && flags & O_APPEND;
 }
 
+/* A log that has been moved away since, as they are each night, is not the one that a fresh start
+ * would open. */
+static bool note_log(int fd)
+{
+	char link[64], path[PATH_MAX];
+	struct stat st;
+	ssize_t len;
+
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+	if (is_known(fd) || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
+		return true;
+	len = readlink(link, path, sizeof(path) - 1);
+	if (len > 0) {
+		path[len] = '\0';
+		fr_uses_note_open(load.uses, path);
+	}
+	return true;
+}
+
 /* How many mappings would be shared with a fork, and can be written to: what
  * multiprocessing.Value(), multiprocessing.Lock() and mmap.mmap(-1, …) make. */
 static int count_shared(void)
@@ -162,6 +181,7 @@ static const char *freeze(bool is_wanted)
 	if (reason) {
 		(void)fr_frozen_tell(&load, load.talk, FR_REPORT_NOT_FROZEN, reason);
 	} else {
+		(void)each_fd(note_log);
 		/* Here, because the slot is shared with the process that goes on at once. */
 		fr_rows_save(load.setup->wid);
 		has_waited = fr_frozen_split(&load, true,
@@ -269,6 +289,7 @@ static void keep_what_is_loaded(void)
 	if (fr_uses_has(load.uses, wanted) || !fr_frozen_knows_readers(&load, wanted) ||
 	    !fr_uses_is_complete(load.uses) || unsuitable())
 		return;
+	(void)each_fd(note_log);
 	(void)fr_frozen_split(&load, false, FR_REPORT_FROZEN);
 }
 

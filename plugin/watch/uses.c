@@ -18,6 +18,13 @@
 #define FR_USES_MAX           50000
 #define FR_USES_FIRST_BUCKETS 1024 /* a power of two */
 
+/* How much of a file counts. */
+enum depth {
+	DEPTH_TYPE,     /* that it is there, and what it is */
+	DEPTH_IDENTITY, /* that it is the same file */
+	DEPTH_ALL,
+};
+
 struct use {
 	char *path;
 	dev_t dev;
@@ -28,8 +35,8 @@ struct use {
 	int error;       /* why it could not be looked at, mostly ENOENT; 0: it is there */
 	bool is_listing; /* a watched folder: its entries count, not its times */
 	bool is_link;    /* the link itself, not what it leads to */
-	bool is_type;    /* only that it is there, and what it is */
 	bool is_read;    /* more than asked about */
+	enum depth depth;
 	mode_t type;
 	uint64_t entries; /* a hash of their names, in any order */
 };
@@ -205,16 +212,16 @@ bool fr_uses_is_complete(const struct fr_uses *uses)
 }
 
 /* Adds it, unless as much is known of it already. st: how it looks, if there is no error. Returns
- * it if it is new, or more than its type counts from now on. */
+ * it if it is new, or more of it counts from now on. */
 static struct use *add(struct fr_uses *uses, const char *path, int error, const struct stat *st,
-		       bool is_type)
+		       enum depth depth)
 {
 	uint32_t place = *bucket_of(uses, path);
 	struct use *use = place ? &uses->items[place - 1] : NULL;
 
-	if (use && use->is_type && !is_type && !error) {
+	if (use && use->depth < depth && !error) {
 		stamp(use, st);
-		use->is_type = false;
+		use->depth = depth;
 		return use;
 	}
 	if (use)
@@ -224,7 +231,7 @@ static struct use *add(struct fr_uses *uses, const char *path, int error, const 
 		return NULL;
 	}
 	use = &uses->items[uses->len];
-	*use = (struct use){.path = strdup(path), .error = error, .is_type = is_type};
+	*use = (struct use){.path = strdup(path), .error = error, .depth = depth};
 	if (!use->path) {
 		uses->is_incomplete = true;
 		return NULL;
@@ -276,7 +283,7 @@ static void note_links(struct fr_uses *uses, const char *path)
 		len = lstat(at, &st) == 0 && S_ISLNK(st.st_mode)
 			      ? readlink(at, target, sizeof(target) - 1)
 			      : -1;
-		use = len > 0 ? add(uses, at, 0, &st, false) : NULL;
+		use = len > 0 ? add(uses, at, 0, &st, DEPTH_ALL) : NULL;
 		if (use)
 			use->is_link = true;
 		*end = kept;
@@ -328,7 +335,7 @@ void fr_uses_note(struct fr_uses *uses, const char *path)
 	if (!look_at(uses, path, full, &st, &error) ||
 	    (!error && !S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode)))
 		return;
-	use = add(uses, full, error, &st, false);
+	use = add(uses, full, error, &st, DEPTH_ALL);
 	mark_read(uses, full);
 	if (!use || error || !S_ISDIR(st.st_mode) || !use->is_watched)
 		return;
@@ -344,14 +351,22 @@ void fr_uses_note_question(struct fr_uses *uses, const char *path, bool is_type)
 	int error;
 
 	if (look_at(uses, path, full, &st, &error))
-		(void)add(uses, full, error, &st, !error && (is_type || !S_ISREG(st.st_mode)));
+		(void)add(uses, full, error, &st,
+			  !error && (is_type || !S_ISREG(st.st_mode)) ? DEPTH_TYPE : DEPTH_ALL);
+}
+
+void fr_uses_note_open(struct fr_uses *uses, const char *path)
+{
+	struct stat st;
+
+	(void)add(uses, path, lstat(path, &st) < 0 ? errno : 0, &st, DEPTH_IDENTITY);
 }
 
 bool fr_uses_has(const struct fr_uses *uses, const char *path)
 {
 	uint32_t place = *bucket_of(uses, path);
 
-	return place && !uses->items[place - 1].is_type;
+	return place && uses->items[place - 1].depth == DEPTH_ALL;
 }
 
 bool fr_uses_has_read(const struct fr_uses *uses, const char *path)
@@ -368,8 +383,11 @@ static bool is_current(const struct fr_uses *uses, const struct use *use)
 
 	if (use->error)
 		return stat(use->path, &st) < 0 && errno == use->error;
-	if (use->is_type) /* a link in its place is something else, whatever it leads to */
-		return lstat(use->path, &st) == 0 && (st.st_mode & S_IFMT) == use->type;
+	if (use->depth <
+	    DEPTH_ALL) /* a link in its place is something else, whatever it leads to */
+		return lstat(use->path, &st) == 0 && (st.st_mode & S_IFMT) == use->type &&
+		       (use->depth == DEPTH_TYPE ||
+			(st.st_ino == use->ino && st.st_dev == use->dev));
 	if (use->is_listing)
 		return hash_entries(uses, use->path, &entries) && entries == use->entries;
 	return (use->is_link ? lstat : stat)(use->path, &st) == 0 && st.st_ino == use->ino &&

@@ -40,6 +40,10 @@ void fr_uses_note(struct fr_uses *uses, const char *path);
  * counts only that it is there and remains what it is. Otherwise as fr_uses_note. */
 void fr_uses_note_question(struct fr_uses *uses, const char *path, bool is_type);
 
+/* The file at path (absolute, without links) is open and stays so, only to be written to: counts
+ * that it remains the same file. */
+void fr_uses_note_open(struct fr_uses *uses, const char *path);
+
 /* Something may have been read of which nothing is known here: then it is never current again. */
 void fr_uses_spoil(struct fr_uses *uses);
 

@@ -56,6 +56,12 @@ CASES = {
     "a size in an open folder": Case("import os\nfd = os.open('data', os.O_RDONLY)\nVALUE = os.stat('a.txt', dir_fd=fd).st_size\nos.close(fd)\n", lambda app: put(app.path("data/a.txt"), "longer"), 6),
     "a text in an open folder": Case("import os\nfd = os.open('data', os.O_RDONLY)\nVALUE = open('a.txt', opener=lambda path, flags: os.open(path, flags, dir_fd=fd)).read()\nos.close(fd)\n", lambda app: put(app.path("data/a.txt"), "longer"), "longer"),
     "all in an open folder": Case("import os\nVALUE = sum(len(files) for _, _, files, _ in os.fwalk('data'))\n", lambda app: put(app.path("data/deep/b.txt"), ""), 4),
+    "a log": Case(
+        "import logging\nlogging.getLogger().addHandler(logging.FileHandler('first.log'))\nVALUE = ''\n",
+        lambda app: os.rename(app.path("first.log"), app.path("first.log.1")),
+        "said\n",
+        "(first.logging.error('said'),open('first.log').read())[1]",
+    ),
     "an attribute": Case("import os\nVALUE = os.listxattr('a.txt')\n", lambda app: name(app, "a.txt", "user.kind"), ["user.kind"]),
 }
 
@@ -70,7 +76,7 @@ def test_what_has_changed_since_the_snapshot_is_seen(what: str) -> None:
         settled(app)
         edit(app, "second.py", value("new1"))
         assert "from behind" in edit(app, "second.py", value("new2"))
-        assert ask(app, case.question) != case.after
+        assert ask(app, "first.VALUE") != case.after
         case.change(app)
         edit(app, "second.py", value("new3"))
         assert [ask(app, case.question), ask(app)[2]] == [case.after, "new3"]

@@ -422,6 +422,28 @@ START_TEST(test_what_is_read_after_the_question_counts_in_full)
 }
 END_TEST
 
+START_TEST(test_open_file_is_to_remain_the_same_and_may_grow)
+{
+	fr_disk_write(at("log"), "one");
+	fr_uses_note_question(uses, at("log"), true);
+	fr_uses_note_open(uses, at("log"));
+	ck_assert_uint_eq(fr_uses_len(uses), 1);
+	ck_assert(!fr_uses_has(uses, at("log")));
+	fr_disk_write(at("log"), "three");
+	assert_current();
+	ck_assert_int_eq(rename(at("log"), at("log.1")), 0);
+	assert_changed(at("log"));
+	fr_disk_write(at("log"), "one");
+	assert_changed(at("log"));
+	ck_assert_int_eq(rename(at("log.1"), at("log")), 0);
+	assert_current();
+	fr_uses_note(uses, at("log"));
+	fr_uses_note_open(uses, at("log"));
+	fr_disk_write(at("log"), "three and more");
+	assert_changed(at("log"));
+}
+END_TEST
+
 /* ---- cached bytecode ---- */
 
 START_TEST(test_cache_counts_as_its_source)
@@ -715,6 +737,7 @@ Suite *fr_check_uses_suite(void)
 	tcase_add_test(tcase, test_question_for_what_is_not_there_is_answered_otherwise_later);
 	tcase_add_test(tcase, test_question_for_size_and_time_counts_both);
 	tcase_add_test(tcase, test_what_is_read_after_the_question_counts_in_full);
+	tcase_add_test(tcase, test_open_file_is_to_remain_the_same_and_may_grow);
 	tcase_add_test(tcase, test_other_content_size_time_or_file_is_a_change);
 	tcase_add_test(tcase, test_same_size_and_time_but_another_file_is_a_change);
 	tcase_add_test(tcase, test_time_that_was_set_back_does_not_hide_a_change);
