@@ -24,7 +24,8 @@ struct fr_door {
 	struct fr_baseline *baseline; /* contents that are still being read; NULL: none */
 	struct fr_handover handover;  /* what the image before left; then what goes to the next */
 	const char *no_swap;  /* why there are no generations in this instance; NULL: there are */
-	bool is_workers_safe; /* nothing is known of that each load registers anew */
+	bool is_workers_safe; /* nothing is known of that each load registers anew, or that workers
+				 do not load */
 	bool is_in_loop;      /* the master's loop has begun */
 };
 

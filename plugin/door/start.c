@@ -309,7 +309,7 @@ void fr_start_generations(void)
 	};
 	const char *refusal;
 
-	fr_door.is_workers_safe = true;
+	fr_door.is_workers_safe = !fr_eligible_master_has_modules();
 	fr_door.no_swap =
 		fr_door.handover.no_swap[0] ? fr_door.handover.no_swap : fr_eligible_refusal();
 	if (!fr_settings_have_action(FR_ACTION_AUTO) && !fr_settings_have_action(FR_ACTION_SWAP))

@@ -25,13 +25,18 @@ static bool has_option(const char *const *names)
 	return false;
 }
 
-/* What the master would otherwise have loaded, for processes that are forked from it and do not
- * load the application themselves. */
-static const char *refusal_without_lazy_apps(void)
+bool fr_eligible_master_has_modules(void)
 {
 	static const char *const shared[] = {"shared-import", "shared-pyimport", "shared-py-import",
 					     "shared-python-import", NULL};
 
+	return has_option(shared);
+}
+
+/* What the master would otherwise have loaded, for processes that are forked from it and do not
+ * load the application themselves. */
+static const char *refusal_without_lazy_apps(void)
+{
 	if (uwsgi.mules_cnt > 0 || uwsgi.farms_cnt > 0)
 		return "mules run the application that the master has loaded";
 	if (uwsgi.spoolers)
@@ -39,7 +44,7 @@ static const char *refusal_without_lazy_apps(void)
 	if (uwsgi.hook_pre_app || uwsgi.hook_post_app || uwsgi.exec_pre_app ||
 	    uwsgi.exec_post_app || uwsgi.call_pre_app || uwsgi.call_post_app)
 		return "hooks before and after the application would run once for each worker";
-	return has_option(shared) ? "shared-import loads modules in the master" : NULL;
+	return NULL;
 }
 
 /* uWSGI opens two for each slot, and we one; the rest is for what there is anyway, and the
@@ -74,6 +79,8 @@ const char *fr_eligible_refusal(void)
 		return "the limit of open files is too low for more workers";
 	if (uwsgi.map_socket)
 		return "map-socket ties sockets to the numbers of workers";
+	if (fr_eligible_master_has_modules())
+		return "shared-import loads modules in the master";
 	return uwsgi.lazy_apps ? NULL : refusal_without_lazy_apps();
 }
 

@@ -5,9 +5,15 @@
 #ifndef FR_ELIGIBLE_H
 #define FR_ELIGIBLE_H
 
+#include <stdbool.h>
+
 /* Why generations cannot be used in this instance: a sentence's end ("cheaper changes the number of
  * workers by itself"), static; NULL: they can. To be asked once all options are known. */
 const char *fr_eligible_refusal(void);
+
+/* Does the master itself import some of the code, so that only an exec loads all of it? To be asked
+ * once all options are known. */
+bool fr_eligible_master_has_modules(void);
 
 /* The first generation has loaded something that cannot be loaded twice in one instance: a
  * sentence's end, static, or NULL. */

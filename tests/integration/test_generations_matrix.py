@@ -451,6 +451,7 @@ LADDER: dict[str, tuple[Sequence[str], str, str]] = {
     "spooler": (("spooler = ../spool",), "spooler", "reload"),
     "lazy": (("lazy = true",), "lazy", "workers"),
     "shared-import": (("shared-import = json",), "shared-import", "reload"),
+    "shared-import and lazy-apps": (("shared-import = parts.value", "lazy-apps = true"), "shared-import", "reload"),
     "hook-pre-app": (("hook-pre-app = print:hello",), "hooks", "reload"),
     "action reload": (("fastreload-action = reload",), "fastreload-action", "reload"),
 }
