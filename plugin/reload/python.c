@@ -54,6 +54,7 @@ static struct {
 	struct py_object *(*from_bool)(long);
 	int (*is_true)(struct py_object *);
 	struct py_object *(*tuple_item)(struct py_object *, ssize_t);
+	struct py_object *(*sequence_item)(struct py_object *, ssize_t);
 	long (*as_long)(struct py_object *);
 	struct py_object *(*from_path)(const char *);
 	int (*as_path)(struct py_object *, void *);
@@ -91,6 +92,7 @@ static const struct {
 	{"PyBool_FromLong", (void **)&py.from_bool},
 	{"PyObject_IsTrue", (void **)&py.is_true},
 	{"PyTuple_GetItem", (void **)&py.tuple_item},
+	{"PySequence_GetItem", (void **)&py.sequence_item},
 	{"PyLong_AsLong", (void **)&py.as_long},
 	{"PyUnicode_DecodeFSDefault", (void **)&py.from_path},
 	{"PyUnicode_FSConverter", (void **)&py.as_path},
@@ -207,10 +209,30 @@ void fr_python_note_writes(void (*writes)(const char *path))
 	note_write = writes;
 }
 
+/* A program's list of arguments: which files it is given, but for the one that it is to make. */
+static void note_arguments(struct py_object *list)
+{
+	struct py_object *item;
+	bool is_made = false;
+
+	for (ssize_t i = 1; list && (item = py.sequence_item(list, i)); i++) {
+		struct py_object *bytes = path_of(item);
+		const char *text = bytes ? py.bytes(bytes) : "-";
+
+		if (text[0] != '-' && !is_made)
+			fr_uses_note_question(noted, text, false);
+		is_made = strcmp(text, "-o") == 0;
+		if (bytes)
+			py.decref(bytes);
+		py.decref(item);
+	}
+	py.clear_error();
+}
+
 /*
- * These say something about the machine, and nothing about what is in a watched folder. Libraries
- * ask them while they are imported: pandas by platform.processor(), GeoDjango by
- * ctypes.util.find_library().
+ * These say something about the machine, and nothing about what is in a watched folder, unless they
+ * are given a file of it. Libraries ask them while they are imported: pandas by
+ * platform.processor(), GeoDjango by ctypes.util.find_library().
  */
 static bool is_about_the_machine(const char *program)
 {
@@ -254,6 +276,8 @@ static bool reads_unseen(const char *event, struct py_object *args)
 		return false;
 	program = path_of(py.tuple_item(args, 0));
 	is_harmless = program && is_about_the_machine(py.bytes(program));
+	if (is_harmless)
+		note_arguments(py.tuple_item(args, 1));
 	if (program)
 		py.decref(program);
 	return !is_harmless;

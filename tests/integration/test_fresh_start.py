@@ -56,6 +56,9 @@ CASES = {
     "a size in an open folder": Case("import os\nfd = os.open('data', os.O_RDONLY)\nVALUE = os.stat('a.txt', dir_fd=fd).st_size\nos.close(fd)\n", lambda app: put(app.path("data/a.txt"), "longer"), 6),
     "a text in an open folder": Case("import os\nfd = os.open('data', os.O_RDONLY)\nVALUE = open('a.txt', opener=lambda path, flags: os.open(path, flags, dir_fd=fd)).read()\nos.close(fd)\n", lambda app: put(app.path("data/a.txt"), "longer"), "longer"),
     "all in an open folder": Case("import os\nVALUE = sum(len(files) for _, _, files, _ in os.fwalk('data'))\n", lambda app: put(app.path("data/deep/b.txt"), ""), 4),
+    "what a compiler has read": Case(
+        "import subprocess\nVALUE = subprocess.check_output(['gcc', '-E', '-P', '-x', 'c', 'a.txt'], text=True).strip()\n", lambda app: put(app.path("a.txt"), "newer"), "newer"
+    ),
     "a log": Case(
         "import logging\nlogging.getLogger().addHandler(logging.FileHandler('first.log'))\nVALUE = ''\n",
         lambda app: os.rename(app.path("first.log"), app.path("first.log.1")),
