@@ -330,6 +330,8 @@ static bool has_failed(int64_t now_ms)
 				 "the application had not loaded after %lld s "
 				 "(--fastreload-timeout)",
 				 (long long)fr_roster.timeout_ms / 1000);
+			if (candidates.has_nursery)
+				fr_nursery_give_up();
 			return true;
 		}
 	}

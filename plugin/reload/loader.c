@@ -227,6 +227,14 @@ __attribute__((noreturn)) static void become_worker(uint32_t place, struct uwsgi
 	_exit(1);
 }
 
+/* Of memory, or of processes: that is not the code's fault. As one that was killed, so that the
+ * master tries again. */
+__attribute__((noreturn)) static void end_for_want(void)
+{
+	(void)kill(getpid(), SIGKILL);
+	_exit(1);
+}
+
 /*
  * They are children of this process, and the master's as soon as it ends. The first one can serve
  * what there is to serve: it has the processors for itself until it has answered once, since where
@@ -244,7 +252,7 @@ static void fork_workers(void)
 	struct uwsgi_worker *mine = calloc(rows, sizeof(*mine));
 
 	if (!mine)
-		_exit(1);
+		end_for_want();
 	fr_opens_pause(load.opens);
 	memcpy(mine, shared, rows * sizeof(*mine));
 	for (uint32_t i = 0; i < order->wids_len; i++) {
@@ -259,7 +267,7 @@ static void fork_workers(void)
 		if (is_child)
 			become_worker(i, &mine[wid]);
 		if (mine[wid].pid <= 0)
-			_exit(1);
+			end_for_want();
 		shared[wid].pid = mine[wid].pid;
 		if (i == 0 && order->wids_len > 1)
 			fr_board_await_answered(wid, FR_LOADER_FIRST_MS);

@@ -586,6 +586,13 @@ void fr_nursery_stop(void)
 	close_theirs();
 }
 
+void fr_nursery_give_up(void)
+{
+	if (nursery.loader <= 0 && nursery.asked >= 0)
+		(void)kill(nursery.frozen[nursery.asked].pid, SIGKILL);
+	fr_nursery_stop();
+}
+
 /* The load went on, or would have, from what is outdated. It ends, with all that it may have said;
  * whether it has named itself yet or not, its socket closes then. */
 static void end_outdated(void)

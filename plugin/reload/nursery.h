@@ -70,6 +70,10 @@ enum fr_nursery_state fr_nursery_step(int *ret_status);
 /* Ends the loader, if there is one. */
 void fr_nursery_stop(void);
 
+/* The same where it has had its time: if nobody has taken the order up yet, whoever is frozen and
+ * was to do so ends, too. */
+void fr_nursery_give_up(void);
+
 /* Is the last loader still there, and may it bring forth workers? */
 bool fr_nursery_is_busy(void);
 

@@ -118,6 +118,14 @@ static void replace_lost(int64_t now_ms)
 	}
 }
 
+/* Was it ordered from the process with the last good code, and has that ended before it forked it?
+ * An order that is not carried out is not answered. */
+static bool is_forgotten(int wid)
+{
+	return !fr_nursery_has_good() && !fr_roster.slots[wid].is_unborn &&
+	       uwsgi.workers[wid].pid <= 0 && !fr_board_get(&fr_board_slot(wid)->is_there);
+}
+
 void fr_returning_step(int64_t now_ms, int64_t *ret_wake_ms)
 {
 	fr_board_tell_not_to_load(returning.is_broken && fr_nursery_has_good());
@@ -126,8 +134,9 @@ void fr_returning_step(int64_t now_ms, int64_t *ret_wake_ms)
 			continue;
 		if (fr_board_get(&fr_board_slot(wid)->is_loaded)) {
 			join_others(wid);
-		} else if (now_ms >= fr_roster.slots[wid].until_ms) {
+		} else if (now_ms >= fr_roster.slots[wid].until_ms || is_forgotten(wid)) {
 			fr_roster_doom(wid);
+			fr_board_clear(wid); /* should it be forked all the same */
 			fr_returning_note_lost(now_ms);
 		}
 	}

@@ -1015,6 +1015,70 @@ def test_a_worker_that_comes_back_while_new_code_loads_leaves_that_load_alone() 
             newest_is_served(app, f"x{number}", 2)
 
 
+@pytest.mark.parametrize("workers", (1, 2))
+def test_who_dies_with_an_order_to_respawn_is_not_waited_for(workers: int) -> None:
+    with Instance(FILES, workers=workers) as app:
+        settled(app)
+        edit(app, "second.py", value("v1"))
+        app.wait(lambda: len(good(app)) == 1, 5, "it is held")
+        edit(app, "first.py", "broken(\n")
+        holder, before = good(app)[0], set(workers_of(app))
+        os.kill(holder, signal.SIGSTOP)
+        kill(min(before))
+        app.wait(lambda: app.log.count(re.compile("DAMN ! worker|takes its place")) >= 1, 5, "that is noticed")
+        kill(holder)
+        app.wait(lambda: len(workers_of(app)) == workers and set(workers_of(app)) != before, 10, "there are as many again", lambda: f"{workers_of(app)}\n{app.log.tail()}")
+
+
+def test_a_worker_never_comes_back_with_the_code_before_the_one_that_serves() -> None:
+    # A thread of the import has no copy: the code that is served cannot be kept, and that before it must not be taken for it.
+    thread = "import threading, time\nthreading.Thread(target=time.sleep, args=(60,), daemon=True).start()\n"
+    with Instance(FILES, ini=["enable-threads = true"]) as app:
+        settled(app)
+        edit(app, "second.py", value("v1"))
+        app.wait(lambda: len(good(app)) == 1, 5, "it is held")
+        edit(app, "second.py", thread + value("v2"))
+        newest_is_served(app, "v2", 2)
+        edit(app, "first.py", "broken(\n")
+        before = set(workers_of(app))
+        kill(min(before))
+        app.wait(lambda: not good(app) and min(before) not in workers_of(app), 5, "it is gone")
+        assert {answer for _ in range(20) for answer in ask_all(app, "second.VALUE", 1).values()} == {"v2"}
+
+
+def test_a_standby_that_is_stopped_is_given_up() -> None:
+    with Instance(FILES, fastreload=["timeout = 2"]) as app:
+        settled(app)
+        for number in range(2):
+            edit(app, "second.py", value(f"v{number}"))
+        app.wait(lambda: len(standbys(app)) == 1, 5, "one stands by")
+        os.kill(standbys(app)[0], signal.SIGSTOP)
+        assert "had not loaded after 2 s" in edit(app, "second.py", value("late"))
+        edit(app, "second.py", value("next"))
+        newest_is_served(app, "next", 2)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become a user of whom the processes are counted")
+def test_want_of_processes_is_not_the_codes_fault() -> None:
+    app = Instance(FILES, ini=["uid = 65534", "gid = 65534", "chmod-socket = 666"], ready=False)
+    for folder in app.base, app.app:
+        folder.chmod(0o777)
+    with app:
+        app.wait_ready()
+        settled(app)
+        for number in range(2):
+            edit(app, "second.py", value(f"v{number}"))
+        app.wait(lambda: len(standbys(app)) == 1 and len(good(app)) == 1, 5, "one stands by")
+        for more in (1, 1000):  # Room for the first worker; and for the others again.
+            app.wait_quiet(0.3)
+            pids = [app.master_pid, *descendants_of(app.master_pid)]
+            limit = f"(r.RLIMIT_NPROC,({len(pids) + more},r.prlimit(p,r.RLIMIT_NPROC)[1]))"
+            ask(app, f"[r.prlimit(p,*{limit})for(r)in[__import__('resource')]for(p)in({pids})]".replace(" ", ""))
+            edit(app, "second.py", value(f"with {more} more"))
+            app.wait(lambda: ask(app)[2] == f"with {more} more", 5, "it is served", app.log.tail)
+        newest_is_served(app, "with 1000 more", 2)
+
+
 def test_max_requests_while_the_code_is_broken_lose_no_request() -> None:
     with Instance(FILES, workers=2, ini=["max-requests = 5", "min-worker-lifetime = 0"]) as app:
         settled(app)
