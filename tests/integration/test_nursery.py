@@ -1069,14 +1069,20 @@ def test_want_of_processes_is_not_the_codes_fault() -> None:
         for number in range(2):
             edit(app, "second.py", value(f"v{number}"))
         app.wait(lambda: len(standbys(app)) == 1 and len(good(app)) == 1, 5, "one stands by")
-        for more in (1, 1000):  # Room for the first worker; and for the others again.
+
+        def leave_room(more: int) -> None:
             app.wait_quiet(0.3)
             pids = [app.master_pid, *descendants_of(app.master_pid)]
             limit = f"(r.RLIMIT_NPROC,({len(pids) + more},r.prlimit(p,r.RLIMIT_NPROC)[1]))"
             ask(app, f"[r.prlimit(p,*{limit})for(r)in[__import__('resource')]for(p)in({pids})]".replace(" ", ""))
-            edit(app, "second.py", value(f"with {more} more"))
-            app.wait(lambda: ask(app)[2] == f"with {more} more", 5, "it is served", app.log.tail)
-        newest_is_served(app, "with 1000 more", 2)
+
+        leave_room(0)
+        outcome = edit(app, "second.py", value("no room"))
+        assert "not reloaded" in outcome and "exited with code" not in outcome
+        assert ask(app)[2] == "v1"
+        leave_room(1000)
+        edit(app, "second.py", value("room"))
+        newest_is_served(app, "room", 2)
 
 
 def test_max_requests_while_the_code_is_broken_lose_no_request() -> None:
