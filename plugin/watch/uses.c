@@ -17,6 +17,7 @@
 
 #define FR_USES_MAX           50000
 #define FR_USES_FIRST_BUCKETS 1024 /* a power of two */
+#define FR_USES_PLAIN         512  /* likewise */
 
 /* How much of a file counts. */
 enum depth {
@@ -48,7 +49,10 @@ struct fr_uses {
 	size_t len, size;
 	uint32_t *buckets; /* 1 + index; open addressing, at most half full */
 	size_t buckets_len;
-	bool is_incomplete; /* something could not be noted */
+	bool is_incomplete;         /* something could not be noted */
+	char last[PATH_MAX];        /* was noted last, as read; "": none */
+	char *plain[FR_USES_PLAIN]; /* folders that were reached without a link; each has one place,
+				       where the last one that came stays; NULL: none */
 };
 
 int fr_uses_new(const struct fr_uses_hooks *hooks, void *ctx, struct fr_uses **ret_uses)
@@ -75,6 +79,8 @@ void fr_uses_free(struct fr_uses *uses)
 		return;
 	for (size_t i = 0; i < uses->len; i++)
 		free(uses->items[i].path);
+	for (size_t i = 0; i < FR_USES_PLAIN; i++)
+		free(uses->plain[i]);
 	free(uses->items);
 	free(uses->buckets);
 	free(uses);
@@ -114,32 +120,32 @@ static bool grow(struct fr_uses *uses)
 }
 
 /* "/srv/app/__pycache__/views.cpython-311.pyc" is read in place of "/srv/app/views.py", which
- * exists beside it or not at all. */
-static void source_of(struct fr_uses *uses, char *path)
+ * exists beside it or not at all. True: it does, path is that now, and st how it looks. */
+static bool source_of(struct fr_uses *uses, char *path, struct stat *st)
 {
 	static const char cache[] = "/__pycache__/";
 	char source[PATH_MAX];
 	char *folder_end = NULL, *name, *dot;
 	size_t len = strlen(path);
-	struct stat st;
 
 	if (len < 4 || strcmp(path + len - 4, ".pyc") != 0)
-		return;
+		return false;
 	for (char *at = strstr(path, cache); at; at = strstr(at + 1, cache))
 		folder_end = at;
 	if (!folder_end) {
 		uses->is_incomplete =
 			true; /* of what, and where, is not to be known (sys.pycache_prefix) */
-		return;
+		return false;
 	}
 	name = folder_end + sizeof(cache) - 1;
 	dot = strchr(name, '.');
 	if (!dot ||
 	    (size_t)snprintf(source, sizeof(source), "%.*s/%.*s.py", (int)(folder_end - path), path,
-			     (int)(dot - name), name) >= sizeof(source))
-		return;
-	if (stat(source, &st) == 0)
-		memcpy(path, source, strlen(source) + 1); /* it is shorter */
+			     (int)(dot - name), name) >= sizeof(source) ||
+	    stat(source, st) < 0)
+		return false;
+	memcpy(path, source, strlen(source) + 1); /* it is shorter */
+	return true;
 }
 
 /* The names in a folder, and what they are, without what is noise, as one number; of a folder where
@@ -243,6 +249,47 @@ static struct use *add(struct fr_uses *uses, const char *path, int error, const 
 	return use;
 }
 
+/* The place of the folder that the absolute path is in. */
+static char **plain_place(struct fr_uses *uses, const char *path, size_t folder_len)
+{
+	uint64_t hash = fr_hash_bytes(FR_HASH_START, path, folder_len);
+
+	return &uses->plain[fr_hash_place(hash, FR_USES_PLAIN)];
+}
+
+/* path has no link in it, and neither has its folder. A folder that becomes a link later changes
+ * what is in it. */
+static void note_plain_folder(struct fr_uses *uses, const char *path)
+{
+	size_t len = (size_t)(strrchr(path, '/') - path);
+	char **place = plain_place(uses, path, len);
+
+	if (*place && strncmp(*place, path, len) == 0 && (*place)[len] == '\0')
+		return;
+	free(*place);
+	*place = strndup(path, len);
+}
+
+/* How long the part of path is that is known to have no link in it: its folder's, or 0. */
+static size_t plain_len(struct fr_uses *uses, const char *path)
+{
+	const char *slash = path[0] == '/' ? strrchr(path, '/') : NULL;
+	size_t len = slash ? (size_t)(slash - path) : 0;
+	const char *folder = len > 0 ? *plain_place(uses, path, len) : NULL;
+
+	return folder && strncmp(folder, path, len) == 0 && folder[len] == '\0' ? len : 0;
+}
+
+/* Most files lie in a folder that another one was read in: then a look at the file itself is
+ * enough. False: that is not so, or it is a link, or not there. */
+static bool is_plain(struct fr_uses *uses, const char *path, struct stat *st)
+{
+	const char *name = path + plain_len(uses, path);
+
+	return name > path && name[1] && strcmp(name, "/.") != 0 && strcmp(name, "/..") != 0 &&
+	       lstat(path, st) == 0 && !S_ISLNK(st->st_mode);
+}
+
 /* Replaces in path, which is absolute, the link that ends at `end` by what it leads to. False: that
  * does not fit. */
 static bool follow(char *path, const char *end, const char *target, size_t target_len)
@@ -271,7 +318,7 @@ static void note_links(struct fr_uses *uses, const char *path)
 
 	if (!absolute(path, at))
 		return;
-	for (char *end = at; *end;) {
+	for (char *end = at + plain_len(uses, at); *end;) {
 		struct use *use;
 		ssize_t len;
 		char kept;
@@ -291,7 +338,7 @@ static void note_links(struct fr_uses *uses, const char *path)
 			continue;
 		if (++links > 40 || !follow(at, end, target, (size_t)len))
 			return;
-		end = at;
+		end = at + plain_len(uses, at);
 	}
 }
 
@@ -303,8 +350,16 @@ static bool look_at(struct fr_uses *uses, const char *path, char *full, struct s
 	char asked[PATH_MAX];
 	bool has_links;
 
+	*ret_error = 0;
+	if (strlen(path) < PATH_MAX && is_plain(uses, path, st)) {
+		strcpy(full, path);
+		(void)source_of(uses, full, st);
+		return true;
+	}
 	if (realpath(path, full)) {
 		has_links = !absolute(path, asked) || strcmp(asked, full) != 0;
+		if (!has_links)
+			note_plain_folder(uses, full);
 	} else {
 		if (!absolute(path, full))
 			return false;
@@ -312,8 +367,8 @@ static bool look_at(struct fr_uses *uses, const char *path, char *full, struct s
 	}
 	if (has_links)
 		note_links(uses, path);
-	source_of(uses, full);
-	*ret_error = stat(full, st) < 0 ? errno : 0;
+	if (!source_of(uses, full, st) && stat(full, st) < 0)
+		*ret_error = errno;
 	return true;
 }
 
@@ -332,6 +387,10 @@ void fr_uses_note(struct fr_uses *uses, const char *path)
 	struct use *use;
 	int error;
 
+	/* Python tells of each source twice: when it is opened as code, and as a file. */
+	if (strcmp(path, uses->last) == 0)
+		return;
+	snprintf(uses->last, sizeof(uses->last), "%s", path[0] == '/' ? path : "");
 	if (!look_at(uses, path, full, &st, &error) ||
 	    (!error && !S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode)))
 		return;

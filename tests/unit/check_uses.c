@@ -152,6 +152,47 @@ static void turn(const char *link, const char *target)
 	ck_assert_int_eq(rename(at("new"), link), 0);
 }
 
+/* A file in the folder has been read, so that another one there is only looked at itself. */
+START_TEST(test_links_in_a_folder_that_is_known_are_followed)
+{
+	char dots[PATH_MAX];
+
+	fr_disk_mkdir(at("sub"));
+	fr_disk_write(at("a.py"), "one");
+	fr_disk_write(at("sub/b.py"), "two");
+	ck_assert_int_eq(symlink("sub/b.py", at("link.py")), 0);
+	fr_uses_note(uses, at("a.py"));
+	fr_uses_note(uses, at("link.py"));
+	ck_assert(fr_uses_has(uses, at("sub/b.py")));
+	ck_assert_uint_eq(fr_uses_len(uses), 3); /* and the link */
+	snprintf(dots, sizeof(dots), "%s", at("sub/.."));
+	fr_uses_note(uses, dots);
+	ck_assert(!fr_uses_has(uses, dots));
+	assert_current();
+	turn(at("link.py"), "a.py");
+	ck_assert(!fr_uses_are_current(uses, FR_USES_ALL, SIZE_MAX, NULL));
+}
+END_TEST
+
+START_TEST(test_a_known_folder_that_becomes_a_link_is_a_change)
+{
+	char gone[PATH_MAX];
+
+	fr_disk_mkdir(at("sub"));
+	fr_disk_mkdir(at("other"));
+	fr_disk_write(at("sub/a.py"), "one");
+	fr_disk_write(at("sub/b.py"), "two");
+	fr_disk_write(at("other/b.py"), "two");
+	fr_uses_note(uses, at("sub/a.py"));
+	fr_uses_note(uses, at("sub/b.py"));
+	assert_current();
+	snprintf(gone, sizeof(gone), "%s", at("gone"));
+	ck_assert_int_eq(rename(at("sub"), gone), 0);
+	ck_assert_int_eq(symlink("other", at("sub")), 0);
+	ck_assert(!fr_uses_are_current(uses, FR_USES_ALL, SIZE_MAX, NULL));
+}
+END_TEST
+
 /* Of a file, of a folder on the way, of what another link leads to. */
 START_TEST(test_link_that_is_turned_is_a_change)
 {
@@ -727,6 +768,8 @@ Suite *fr_check_uses_suite(void)
 	tcase_add_test(tcase, test_nothing_used_is_current);
 	tcase_add_test(tcase, test_only_the_part_that_is_asked_for_is_looked_at);
 	tcase_add_test(tcase, test_file_that_was_used_is_known_by_its_path_once);
+	tcase_add_test(tcase, test_links_in_a_folder_that_is_known_are_followed);
+	tcase_add_test(tcase, test_a_known_folder_that_becomes_a_link_is_a_change);
 	tcase_add_test(tcase, test_path_is_resolved);
 	tcase_add_test(tcase, test_link_that_is_turned_is_a_change);
 	tcase_add_test(tcase, test_links_in_a_circle_lead_nowhere_until_it_is_broken);
