@@ -4,6 +4,7 @@
 # waits. When the file changes, a copy of that one goes on, and finds the module as it is on the disk then. That is done before
 # the module that was edited; and now and then on the way, so that the first edit of another does not begin at the beginning.
 
+import gc
 import importlib
 import os
 import os.path
@@ -213,6 +214,33 @@ def hear_places(note):
     return stop
 
 
+class Stillness:
+    """Keeps the collector of garbage away from what there is when a process is frozen, until the load is over: a full collection writes to every object, and so copies
+    all memory that is shared with those who wait. Stands in the place of gc.freeze: an application that uses that itself has its way.
+    """
+
+    def __init__(self):
+        self.original = gc.freeze
+        self.is_theirs = gc.get_freeze_count() > 0
+        self.is_ours = False
+        gc.freeze = self
+
+    def __call__(self):
+        self.is_theirs = True
+        self.original()
+
+    def begin(self):
+        if not self.is_theirs:
+            self.is_ours = True
+            self.original()
+
+    def stop(self):
+        if gc.freeze is self:
+            gc.freeze = self.original
+        if self.is_ours and not self.is_theirs:
+            gc.unfreeze()
+
+
 def start(wanted, is_watched, freeze, question, note):
     """Calls freeze(True) just before the module in the file `wanted` is imported, however that comes about, and freeze(False) on the way. Calls note with each source that is not
     opened because it was compiled ahead. Returns a function that ends this, which returns what the next copy shall prepare for, and a function that does so.
@@ -223,6 +251,7 @@ def start(wanted, is_watched, freeze, question, note):
     stat = os.stat  # Before it is heard: what is asked here is not the application's question.
     stop_hearing = hear_questions(question)
     compiled = Compiled(note, stat)
+    stillness = Stillness()
     is_from_beginning = True
     frozen_at = begun_at = time.process_time()
 
@@ -239,6 +268,7 @@ def start(wanted, is_watched, freeze, question, note):
 
     def split(is_wanted_next):
         nonlocal frozen_at, is_from_beginning
+        stillness.begin()
         woken_for = freeze(is_wanted_next)
         frozen_at = time.process_time()
         compiled.imported.clear()
@@ -293,6 +323,7 @@ def start(wanted, is_watched, freeze, question, note):
 
     def stop():
         stop_hearing()
+        stillness.stop()
         compiled.stop()
         if Finder in sys.meta_path:
             sys.meta_path.remove(Finder)

@@ -757,6 +757,19 @@ def test_the_traceback_of_what_follows_shows_nothing_of_the_plugin() -> None:
         assert "second.py" in text and '"<string>"' not in text and "get_code" not in text
 
 
+@pytest.mark.parametrize("freezes", ("", "import gc\ngc.freeze()\n"), ids=("", "freezes-objects-itself"))
+@pytest.mark.parametrize("relpath", ("settings.py", "second.py"))
+def test_the_collector_of_garbage_is_left_as_it_was(freezes: str, relpath: str) -> None:
+    files = {**FILES, "wsgi.py": "import gc\n" + WSGI}
+    files[relpath] = freezes + files[relpath]
+    with Instance(files) as app:
+        settled(app)
+        for number in range(4):
+            assert (ask(app, "gc.get_freeze_count()") > 0) == bool(freezes)
+            assert ask(app, "type(gc.freeze).__name__") == "builtin_function_or_method"
+            edit(app, "first.py", "import settings\n" + value(f"edit {number}"))
+
+
 def test_an_application_that_changes_how_modules_are_compiled_has_its_way() -> None:
     settings = REWRITES + "SourceFileLoader.source_to_code = rewrite\nimport sys\nsys.dont_write_bytecode = True\n" + value("s0")
     late = REWRITES + "SourceFileLoader.source_to_code = rewrite\nimport settings\n"
