@@ -98,20 +98,41 @@ void fr_board_go(int wid)
 	(void)syscall(SYS_futex, &slots[wid].may_go, FUTEX_WAKE, 1, NULL, NULL, 0);
 }
 
+/* A signal may end this early, as the time-out may: nobody relies on it. */
+static void await_change(const uint32_t *word, uint32_t value, int ms)
+{
+	const struct timespec most = {.tv_nsec = (long)ms * 1000000};
+
+	(void)syscall(SYS_futex, word, FUTEX_WAIT, value, &most, NULL, 0);
+}
+
+/* In slot 0 the answers of all are counted. */
 void fr_board_tell_answered(int wid)
 {
 	if (fr_board_get(&slots[wid].has_answered))
 		return;
 	fr_board_set(&slots[wid].has_answered, 1);
 	(void)syscall(SYS_futex, &slots[wid].has_answered, FUTEX_WAKE, 1, NULL, NULL, 0);
+	__atomic_add_fetch(&slots[0].has_answered, 1, __ATOMIC_SEQ_CST);
+	(void)syscall(SYS_futex, &slots[0].has_answered, FUTEX_WAKE, INT_MAX, NULL, NULL, 0);
 }
 
-/* A signal may end this early, as the time-out may: nobody relies on it. */
 void fr_board_await_answered(int wid, int ms)
 {
-	const struct timespec most = {.tv_nsec = (long)ms * 1000000};
+	await_change(&slots[wid].has_answered, 0, ms);
+}
 
-	(void)syscall(SYS_futex, &slots[wid].has_answered, FUTEX_WAIT, 0, &most, NULL, 0);
+void fr_board_note_replaced(int wid)
+{
+	fr_board_set(&slots[wid].replaced_at, fr_board_get(&slots[0].has_answered) + 1);
+}
+
+void fr_board_await_successor(int wid, int ms)
+{
+	uint32_t replaced_at = fr_board_get(&slots[wid].replaced_at);
+
+	if (replaced_at)
+		await_change(&slots[0].has_answered, replaced_at - 1, ms);
 }
 
 /*

@@ -13,11 +13,13 @@
 
 struct fr_board_slot {
 	/* Written by the master, before the worker is forked or while it waits. */
-	uint32_t must_hold; /* a candidate: say so when loaded, and wait for the word to go (a
-			       worker may set it for itself) */
-	uint32_t may_go;    /* that word; a futex(2) */
-	uint32_t is_ours;   /* the next worker in this slot is a candidate, not one that uWSGI
-			       respawns */
+	uint32_t must_hold;   /* a candidate: say so when loaded, and wait for the word to go (a
+				 worker may set it for itself) */
+	uint32_t may_go;      /* that word; a futex(2) */
+	uint32_t is_ours;     /* the next worker in this slot is a candidate, not one that uWSGI
+				 respawns */
+	uint32_t replaced_at; /* others take its place: 1 + how often a worker had answered for
+				 the first time by then; 0: it ends for another reason */
 	uint32_t ticket; /* goes up with each worker: one that was forked for another has come too
 			    late */
 
@@ -28,7 +30,7 @@ struct fr_board_slot {
 	uint32_t apps;      /* how many applications it has loaded */
 	uint32_t load_ms;   /* how much of a processor's time that took */
 	uint32_t has_answered; /* a request, the first of its life; a futex(2) */
-	uint32_t accepting; /* how many of its threads may take up a connection at this moment */
+	uint32_t accepting;    /* how many of its threads may take up a connection at this moment */
 
 	int leave_fd; /* an eventfd in the queue of all its threads: readable when it is to leave */
 };
@@ -63,8 +65,15 @@ void fr_board_leave(int wid);
 /* Master: a candidate that holds may go on. */
 void fr_board_go(int wid);
 
+/* Master: others take the worker's place. Before fr_board_leave. */
+void fr_board_note_replaced(int wid);
+
 /* Worker: it has answered somebody. */
 void fr_board_tell_answered(int wid);
+
+/* Worker that has left: waits until one of those that take its place has answered, for so many
+ * milliseconds at most; not at all if there are none. */
+void fr_board_await_successor(int wid, int ms);
 
 /* Loader: waits until that worker has, for so many milliseconds at most. */
 void fr_board_await_answered(int wid, int ms);

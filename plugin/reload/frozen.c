@@ -29,9 +29,9 @@ extern struct uwsgi_server uwsgi;
 static struct {
 	struct fr_pages *pages;        /* that a load writes to */
 	struct fr_pages *worker_pages; /* that a worker writes to when it begins to answer */
-	struct fr_imports *imports; /* that a load comes to */
-	bool is_prepared;           /* they are compiled in this copy */
-	size_t uses_len;            /* how many files had been read at the freeze */
+	struct fr_imports *imports;    /* that a load comes to */
+	bool is_prepared;              /* they are compiled in this copy */
+	size_t uses_len;               /* how many files had been read at the freeze */
 	struct sigaction on_child;
 	int policy; /* by which the processors are shared out, of all but the keeper */
 	pid_t keeper;

@@ -3,6 +3,7 @@
  */
 #include <uwsgi.h>
 
+#include <sched.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 
@@ -17,6 +18,9 @@
 extern struct uwsgi_server uwsgi;
 
 #define FR_LOOP_NAME "fastreload"
+
+/* Longest that a worker waits with its end. */
+#define FR_LOOP_SUCCESSOR_MS 100
 
 /* uWSGI 2.0.27 has a pipe of its own in each thread's queue, that it closes to end a worker with
  * threads. */
@@ -169,6 +173,20 @@ static void wait_for_offloads(void)
 	}
 }
 
+/*
+ * What the interpreter does at its end takes some hundred milliseconds, and should not keep the new
+ * workers from answering: not now, for the first time, since a processor at work may be given to
+ * whoever wakes up only after a tick (PREEMPT_LAZY, Linux 6.12), nor later.
+ */
+static void yield_to_successors(void)
+{
+	const struct sched_param none = {0};
+
+	fr_board_await_successor(uwsgi.mywid, FR_LOOP_SUCCESSOR_MS);
+	if (sched_setscheduler(0, SCHED_IDLE, &none) < 0)
+		(void)setpriority(PRIO_PROCESS, 0, 19);
+}
+
 static void run(void)
 {
 	struct uwsgi_worker *worker = &uwsgi.workers[uwsgi.mywid];
@@ -186,8 +204,7 @@ static void run(void)
 	wait_for_offloads();
 	if (worker->shutdown_sockets)
 		uwsgi_shutdown_all_sockets();
-	/* What the interpreter does at its end should not keep the new workers from answering. */
-	(void)setpriority(PRIO_PROCESS, 0, 19);
+	yield_to_successors();
 	if (worker->destroy && uwsgi.propagate_touch && uwsgi.workers[0].pid > 0)
 		kill(uwsgi.workers[0].pid, SIGHUP); /* as the end of simple_loop_run does */
 	end_me(0);

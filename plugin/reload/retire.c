@@ -22,6 +22,7 @@ void fr_retire_begin(int wid, int64_t now_ms)
 	worker->cheaped = 1;
 	fr_roster.slots[wid] = (struct fr_roster_slot){.state = FR_ROSTER_LEAVING,
 						       .until_ms = now_ms + fr_roster.mercy_ms};
+	fr_board_note_replaced(wid);
 	if (worker->pid > 0 && worker->accepting)
 		fr_board_leave(wid);
 	else if (worker->pid > 0)

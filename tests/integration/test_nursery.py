@@ -1035,6 +1035,7 @@ def test_who_dies_with_an_order_to_respawn_is_not_waited_for(workers: int) -> No
         edit(app, "second.py", value("v1"))
         app.wait(lambda: len(good(app)) == 1, 5, "it is held")
         edit(app, "first.py", "broken(\n")
+        newest_is_served(app, "v1", workers)
         holder, before = good(app)[0], set(workers_of(app))
         os.kill(holder, signal.SIGSTOP)
         kill(min(before))
@@ -1051,8 +1052,8 @@ def test_a_worker_never_comes_back_with_the_code_before_the_one_that_serves() ->
         edit(app, "second.py", value("v1"))
         app.wait(lambda: len(good(app)) == 1, 5, "it is held")
         edit(app, "second.py", thread + value("v2"))
-        newest_is_served(app, "v2", 2)
         edit(app, "first.py", "broken(\n")
+        newest_is_served(app, "v2", 2)
         before = set(workers_of(app))
         kill(min(before))
         app.wait(lambda: not good(app) and min(before) not in workers_of(app), 5, "it is gone")
@@ -1084,6 +1085,7 @@ def test_want_of_processes_is_not_the_codes_fault() -> None:
         app.wait(lambda: len(standbys(app)) == 1 and len(good(app)) == 1, 5, "one stands by")
 
         def leave_room(more: int) -> None:
+            app.wait(lambda: len(workers_of(app)) == 2 and not zombies_of(app.master_pid), 5, "the old workers are gone")
             app.wait_quiet(0.3)
             pids = [app.master_pid, *descendants_of(app.master_pid)]
             limit = f"(r.RLIMIT_NPROC,({len(pids) + more},r.prlimit(p,r.RLIMIT_NPROC)[1]))"
