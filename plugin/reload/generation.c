@@ -189,15 +189,15 @@ enum fr_generation_state fr_generation_step(int64_t now_ms, int64_t *ret_wake_ms
 		wind_up();
 		return FR_GENERATION_IDLE;
 	}
-	fr_returning_step(now_ms, &look_ms);
 	fr_first_step(now_ms);
 	state = go_on(now_ms, died_wid, status);
 	if (state == FR_GENERATION_FAILED)
 		fr_returning_note(true);
-	if (fr_switch_is_under_way())
+	if (fr_switch_is_under_way()) { /* nobody may join before it is over */
 		*ret_wake_ms = now_ms + FR_GENERATION_SWITCH_LOOK_MS;
-	else
-		*ret_wake_ms =
-			fr_candidates_must_look_again() ? now_ms : next_look(now_ms, look_ms);
+		return state;
+	}
+	fr_returning_step(now_ms, &look_ms);
+	*ret_wake_ms = fr_candidates_must_look_again() ? now_ms : next_look(now_ms, look_ms);
 	return state;
 }

@@ -932,6 +932,26 @@ def test_the_first_worker_that_is_ready_serves_and_a_broken_save_does_not_end_th
             assert len(workers_of(app)) == 3
 
 
+def test_nobody_of_the_new_generation_begins_before_all_of_the_old_have_let_go() -> None:
+    with Instance(FILES, workers=3) as app:
+        settled(app)
+        edit(app, "second.py", value("old"))
+        newest_is_served(app, "old", 3)
+        settled(app)  # Everybody waits for requests.
+        stopped = min(workers_of(app))
+        os.kill(stopped, signal.SIGSTOP)
+        try:
+            spawned = app.log.count(re.compile("pawned uWSGI worker"))
+            app.save("second.py", value("new"))
+            app.wait(lambda: app.log.count(re.compile("pawned uWSGI worker")) > spawned, 10, "the new workers are there")
+            # The first one waits for the one that is stopped, and so do those that are forked 30 ms later.
+            with pytest.raises(OSError):
+                app.get("/?second.VALUE", timeout_s=1.0)
+        finally:
+            os.kill(stopped, signal.SIGCONT)
+        newest_is_served(app, "new", 3)
+
+
 # How a strategy that is pinned loads the second edit of a module, and how many are frozen for it.
 STRATEGIES = {
     "swap": ("from the beginning", 0, ()),
