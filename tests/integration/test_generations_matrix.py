@@ -854,7 +854,7 @@ def test_no_file_of_the_application_is_watched_by_workers_and_no_pipe_is_left() 
 
         swap_to(app, 1)
         wait_whole(app, 2)
-        app.wait(lambda: not any("pipe:[N]" in kinds(pid) for pid in workers_of(app)), 5, "both serve")
+        app.wait(lambda: len({tuple(sorted(kinds(pid).items())) for pid in workers_of(app)}) == 1, 5, "both serve")
         first = [kinds(pid) for pid in workers_of(app)]
         for number in range(2, 10):
             swap_to(app, number)
