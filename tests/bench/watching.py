@@ -403,13 +403,13 @@ def pss_kb(pids: Sequence[int]) -> int:
 
 
 def settle(watcher: Watcher) -> None:
-    """Waits until it uses no CPU time to speak of: some go on after they said that they watch."""
+    """Waits until it uses less than a twentieth of a processor: some go on after they said that they watch, and who polls never ends."""
     before, since = cpu_ns(watcher.pids()), time.monotonic()
 
     def is_quiet() -> bool:
         nonlocal before, since
         now = cpu_ns(watcher.pids())
-        if abs(now - before) > 5_000_000:
+        if abs(now - before) > 0.05e9 * cost.STEADY_S:
             before, since = now, time.monotonic()
         time.sleep(0.1)
         return time.monotonic() - since > cost.STEADY_S
