@@ -1093,34 +1093,6 @@ def test_a_standby_that_is_stopped_is_given_up() -> None:
         newest_is_served(app, "next", 2)
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become a user of whom the processes are counted")
-def test_want_of_processes_is_not_the_codes_fault() -> None:
-    app = Instance(FILES, ini=["uid = 65534", "gid = 65534", "chmod-socket = 666"], ready=False)
-    for folder in app.base, app.app:
-        folder.chmod(0o777)
-    with app:
-        app.wait_ready()
-        settled(app)
-        for number in range(2):
-            edit(app, "second.py", value(f"v{number}"))
-        app.wait(lambda: len(standbys(app)) == 1 and len(good(app)) == 1, 5, "one stands by")
-
-        def leave_room(more: int) -> None:
-            app.wait(lambda: len(workers_of(app)) == 2 and not zombies_of(app.master_pid), 5, "the old workers are gone")
-            app.wait_quiet(0.3)
-            pids = [app.master_pid, *descendants_of(app.master_pid)]
-            limit = f"(r.RLIMIT_NPROC,({len(pids) + more},r.prlimit(p,r.RLIMIT_NPROC)[1]))"
-            ask(app, f"[r.prlimit(p,*{limit})for(r)in[__import__('resource')]for(p)in({pids})]".replace(" ", ""))
-
-        leave_room(0)
-        outcome = edit(app, "second.py", value("no room"))
-        assert "not reloaded" in outcome and "exited with code" not in outcome
-        assert ask(app)[2] == "v1"
-        leave_room(1000)
-        edit(app, "second.py", value("room"))
-        newest_is_served(app, "room", 2)
-
-
 def test_max_requests_while_the_code_is_broken_lose_no_request() -> None:
     with Instance(FILES, workers=2, ini=["max-requests = 5", "min-worker-lifetime = 0"]) as app:
         settled(app)
