@@ -2,7 +2,12 @@
 #
 # Before a module is looked for, and so before anything in this process can depend on it, the process is frozen: a copy of it
 # waits. When the file changes, a copy of that one goes on, and finds the module as it is on the disk then. That is done before
-# the module that was edited; and now and then on the way, so that the first edit of another does not begin at the beginning.
+# the module that was edited; behind those of its statements that take long, see statements.py; and now and then on the way, so
+# that the first edit of another does not begin at the beginning.
+#
+# python.c gives it, by these names: freeze(moment), which returns in each process that goes on, False in this one, and in a copy
+# that has waited the module that is wanted now, or ""; is_watched(path); question(number, function) and note(path), see below;
+# set_aside(path), take_back(anew), is_slow(), note_slow() and statements_source, see Edited.
 
 import gc
 import importlib
@@ -14,6 +19,9 @@ import time
 # Nothing is imported here that the application would not find imported without us.
 SourceFileLoader = importlib._bootstrap_external.SourceFileLoader
 cache_from_source = importlib._bootstrap_external.cache_from_source
+
+# When the process is frozen; as in python.h.
+ON_WAY, BEFORE_EDITED, IN_EDITED = range(3)
 
 # On the way: not before so much of the processor's time has been spent since the last one, nor before it is half as much as all until then.
 LEAST_S = 0.1
@@ -61,9 +69,9 @@ class Compiled:
     Stands in the place of SourceFileLoader.get_code, and gives that back as it is where there is nothing ready, so that no traceback shows it.
     """
 
-    def __init__(self, note, stat):
-        self.note = note
+    def __init__(self, stat, edited):
         self.stat = stat
+        self.edited = edited
         self.original = SourceFileLoader.get_code
         self.parts = self.parts_now()
         self.ready = {}  # of a path: how its files looked, and the code
@@ -73,12 +81,14 @@ class Compiled:
     def __get__(self, loader, owner=None):
         if type(loader) is not SourceFileLoader:
             return self.original if loader is None else self.original.__get__(loader, owner)
+        if self.edited.is_next(loader) and self.parts_now() == self.parts:
+            return executing(loader, self.original, self.edited)
         if len(self.imported) < MOST_MODULES:
             self.imported.append((loader.name, loader.path))
         seen, code = self.ready.pop(loader.path, (None, None))
         if code is None or self.parts_now() != self.parts or self.look(loader.path) != seen:
             return self.original.__get__(loader, owner)
-        self.note(loader.path)
+        note(loader.path)
         return lambda name=None: code
 
     @staticmethod
@@ -143,6 +153,39 @@ class Compiled:
         if SourceFileLoader.__dict__.get("get_code") is self:
             del SourceFileLoader.get_code
         self.ready.clear()
+
+
+class Edited:
+    """Has the module that was edited executed statement by statement, where that takes long, and the process frozen in between."""
+
+    def __init__(self, split):
+        self.split = split
+        self.path = None  # It is about to be imported from there.
+        self.waiting = None  # The statements that this process is frozen behind.
+
+    def expect(self, path):
+        """What is needed then is there before the process is frozen."""
+        if "Statements" not in globals():
+            # Under that name tracebacks leave out its frames, like those of the import system around them.
+            exec(compile(statements_source, "<frozen importlib._bootstrap_external>", "exec"), globals())
+        self.path = path
+
+    def is_next(self, loader):
+        """Is it now, and by the import system itself?"""
+        if loader.path != self.path:
+            return False
+        self.path = None
+        spec = getattr(sys.modules.get(loader.name), "__spec__", None)
+        return getattr(spec, "loader", None) is loader and getattr(spec, "_initializing", False)
+
+    def freeze(self, statements):
+        self.waiting = statements
+        has_waited = self.split(IN_EDITED)
+        self.waiting = None
+        return has_waited
+
+    def fits(self):
+        return self.waiting is None or self.waiting.fit()
 
 
 def is_question_of_type():
@@ -241,16 +284,13 @@ class Stillness:
             gc.unfreeze()
 
 
-def start(wanted, is_watched, freeze, question, note):
-    """Calls freeze(True) just before the module in the file `wanted` is imported, however that comes about, and freeze(False) on the way. Calls note with each source that is not
-    opened because it was compiled ahead. Returns a function that ends this, which returns what the next copy shall prepare for, and a function that does so.
-
-    freeze(is_wanted) returns in each process that goes on: False in this one, and in a copy that has waited the module that is wanted now, or "".
+def start(wanted):
+    """Freezes just before the module in the file `wanted` is imported, however that comes about, in it, and on the way. Returns a function that ends this, which returns what the
+    next copy shall prepare for; a function that does so; and one that tells, in a copy that was frozen in the module, whether it can go on with what that is now.
     """
     stem = None
     stat = os.stat  # Before it is heard: what is asked here is not the application's question.
     stop_hearing = hear_questions(question)
-    compiled = Compiled(note, stat)
     stillness = Stillness()
     is_from_beginning = True
     frozen_at = begun_at = time.process_time()
@@ -259,23 +299,28 @@ def start(wanted, is_watched, freeze, question, note):
         @staticmethod
         def find_spec(name, path=None, target=None):
             if name.rpartition(".")[2] == stem:
-                if is_wanted(name, path, target):
+                origin = origin_of(name, path, target)
+                if is_same(origin):
+                    edited.expect(origin)
                     want("")
-                    split(True)
+                    if split(BEFORE_EDITED) and not is_same(origin):
+                        edited.path = None
             elif is_from_beginning and is_due() and is_own(name, path):
-                split(False)
+                split(ON_WAY)
             return None  # the finders after this one look for the module themselves, now
 
-    def split(is_wanted_next):
+    def split(moment):
+        """Returns whether this is a copy that has waited."""
         nonlocal frozen_at, is_from_beginning
         stillness.begin()
-        woken_for = freeze(is_wanted_next)
+        woken_for = freeze(moment)
         frozen_at = time.process_time()
         compiled.imported.clear()
         if woken_for is not False:
             is_from_beginning = False
             want(woken_for)
             forget_folders()
+        return woken_for is not False
 
     def want(file):
         nonlocal wanted, stem
@@ -305,19 +350,19 @@ def start(wanted, is_watched, freeze, question, note):
             return False
         return True
 
-    def is_wanted(name, path, target):
+    def origin_of(name, path, target):
         for finder in sys.meta_path:
             find_spec = getattr(finder, "find_spec", None)
             if finder is Finder or find_spec is None:
                 continue
             spec = find_spec(name, path, target)
             if spec is not None:
-                return bool(spec.origin) and is_same(spec.origin)
-        return False
+                return spec.origin
+        return None
 
     def is_same(file):
         try:
-            return os.path.samestat(stat(file), stat(wanted))
+            return bool(file) and os.path.samestat(stat(file), stat(wanted))
         except OSError:
             return False
 
@@ -329,6 +374,8 @@ def start(wanted, is_watched, freeze, question, note):
             sys.meta_path.remove(Finder)
         return compiled.told()
 
+    edited = Edited(split)
+    compiled = Compiled(stat, edited)
     want(wanted)
     sys.meta_path.insert(0, Finder)
-    return stop, compiled.prepare
+    return stop, compiled.prepare, edited.fits

@@ -198,6 +198,15 @@ static const char *outdated_by(const struct fr_load *load)
 	return changed ? changed : "?";
 }
 
+/* The edited module, where this is frozen in the middle of it, and it does not go on from there as
+ * it was. NULL: it does. */
+static const char *unfit(const struct fr_load *load)
+{
+	const char *aside = fr_uses_aside(load->uses);
+
+	return aside && !fr_python_fits() ? aside : NULL;
+}
+
 /* The same of all files; the master is told what there is to tell. */
 static bool are_uses_current(const struct fr_load *load)
 {
@@ -336,6 +345,8 @@ static void stand_by(struct fr_load *load, bool in_python)
 		}
 	}
 	changed = outdated_by(load);
+	if (!changed)
+		changed = unfit(load);
 	if (changed) {
 		say(frozen.link, FR_FROZEN_STALE);
 		(void)fr_frozen_tell(load, load->ice, FR_REPORT_STALE, changed);
@@ -409,6 +420,11 @@ static bool copy_for_order(struct fr_load *load, bool in_python, const int *fds,
 	}
 	pid = make_copy(in_python, &link);
 	if (pid == 0) {
+		changed = is_load ? unfit(load) : NULL;
+		if (changed) {
+			(void)fr_frozen_tell(load, load->ice, FR_REPORT_STALE, changed);
+			_exit(0);
+		}
 		go_on(load, fds, fds_len);
 		return true;
 	}

@@ -165,12 +165,34 @@ static void name_process(const char *name)
 }
 
 /*
+ * What is frozen while the edited module is executed, but not for an edit of that one, has read all
+ * of it.
+ */
+static bool split(enum fr_python_moment moment)
+{
+	static const enum fr_report_kind kinds[] = {
+		[FR_PYTHON_ON_WAY] = FR_REPORT_MILESTONE,
+		[FR_PYTHON_BEFORE_EDITED] = FR_REPORT_FROZEN,
+		[FR_PYTHON_IN_EDITED] = FR_REPORT_INSIDE,
+	};
+	const char *aside = moment == FR_PYTHON_IN_EDITED ? NULL : fr_uses_aside(load.uses);
+	bool has_waited;
+
+	if (aside)
+		fr_uses_take_back(load.uses, false);
+	has_waited = fr_frozen_split(&load, true, kinds[moment]);
+	if (aside && !has_waited)
+		(void)fr_uses_set_aside(load.uses, aside);
+	return has_waited;
+}
+
+/*
  * Called by the agent, just before one of the application's own modules is imported, and always
  * before the one that was edited; its bytecode may have been written by somebody who loaded an
  * earlier one in the same second. NULL in the process that goes on at once; in a copy that has
  * waited, the module that it was woken for, or "".
  */
-static const char *freeze(bool is_wanted)
+static const char *freeze(enum fr_python_moment moment)
 {
 	const char *reason = unsuitable();
 	bool has_waited = false;
@@ -184,8 +206,9 @@ static const char *freeze(bool is_wanted)
 		(void)each_fd(note_log);
 		/* Here, because the slot is shared with the process that goes on at once. */
 		fr_rows_save(load.setup->wid);
-		has_waited = fr_frozen_split(&load, true,
-					     is_wanted ? FR_REPORT_FROZEN : FR_REPORT_MILESTONE);
+		has_waited = split(moment);
+		/* Of what has not been executed since the start that is not known. */
+		load.order.is_slow |= !has_waited && moment == FR_PYTHON_BEFORE_EDITED;
 	}
 	fr_bytecode_drop(load.order.text);
 	if (!has_waited)
@@ -193,16 +216,29 @@ static const char *freeze(bool is_wanted)
 	return load.setup->may_freeze_edited ? load.order.text : "";
 }
 
-static bool is_watched(const char *path)
+static bool is_milestone_wanted_before(const char *path)
 {
-	return load.setup->uses_hooks->is_watched(load.setup->uses_ctx, path);
+	return load.setup->may_freeze_on_way &&
+	       load.setup->uses_hooks->is_watched(load.setup->uses_ctx, path);
 }
 
-static bool nothing_is_watched(const char *path)
+static bool is_slow(void)
 {
-	(void)path;
-	return false;
+	return load.order.is_slow;
 }
+
+static void note_slow(void)
+{
+	load.order.is_slow = true;
+	(void)fr_frozen_tell(&load, load.talk, FR_REPORT_SLOW, "");
+}
+
+static const struct fr_python_hooks python_hooks = {
+	.is_watched = is_milestone_wanted_before,
+	.freeze = freeze,
+	.is_slow = is_slow,
+	.note_slow = note_slow,
+};
 
 /* The rest of a worker's life is uWSGI's. place: in the order; row: what uwsgi_respawn_worker has
  * made of the slot. */
@@ -407,8 +443,7 @@ void fr_loader_run(const struct fr_loader_setup *given, const struct fr_order *f
 	if (fr_python_note_uses(load.uses) &&
 	    (given->may_freeze_edited || given->may_freeze_on_way))
 		(void)fr_python_freeze(given->may_freeze_edited ? load.order.text : "",
-				       given->may_freeze_on_way ? is_watched : nothing_is_watched,
-				       freeze);
+				       &python_hooks);
 	fr_census_begin();
 	loader.is_loading = true;
 	(void)on_exit(report_exit, NULL);

@@ -42,6 +42,7 @@ struct fr_order {
 	uint32_t tickets[FR_LOADER_MAX_WIDS]; /* the slots' when it was given: with others it has
 						 come too late */
 	uint32_t apps;                        /* with fewer applications it has failed */
+	uint32_t is_slow;          /* executing the source that was edited took long before */
 	uint32_t paths_len;        /* paths behind each other in text, each with its NUL */
 	char text[FR_LOADER_TEXT]; /* first the source to freeze before, or "", then all that
 				      changed; only what is used is sent */
@@ -63,9 +64,11 @@ enum fr_report_kind {
 			   `uses` */
 	FR_REPORT_NOT_FROZEN, /* nothing could be frozen; see reason. The load goes on */
 	FR_REPORT_READ,       /* with a file in memory: what the load has read, see reload/census */
+	FR_REPORT_SLOW,       /* executing the source that was edited takes long */
 	/* With the socket that leads to it: process `pid` waits, and has read `uses` files so far.
 	 */
 	FR_REPORT_FROZEN,    /* just before the module that was edited */
+	FR_REPORT_INSIDE,    /* in it */
 	FR_REPORT_MILESTONE, /* somewhere on the way */
 	FR_REPORT_GOOD,      /* when all was loaded */
 	/* On that socket. */

@@ -28,6 +28,8 @@ struct frozen {
 	int fd;
 	uint32_t uses;     /* how far it had come */
 	uint64_t last_use; /* in loads */
+	uint64_t inside;   /* in which load it was frozen in the module that was edited; 0: it was
+			      not */
 	bool is_asked;     /* for the load that is being started */
 	bool is_likely;    /* to be what the next load goes on from */
 	int64_t own_kib;   /* memory, when it last looked */
@@ -59,6 +61,8 @@ static struct {
 	int exit_code;     /* as the loader has said; -1: it has not */
 	uint32_t resumed_at;
 	struct fr_order order;
+	char slow[PATH_MAX]; /* the source that takes long to execute, of those edited the last
+				one; "": none */
 	char reason[160];
 } nursery = {.ours = -1, .theirs = -1, .good = -1, .new_good = -1, .asked = -1};
 
@@ -221,6 +225,15 @@ static int last_milestone(void)
 	return last;
 }
 
+/* In a module one is enough: behind the last of what takes long. */
+static void drop_inside(void)
+{
+	for (int i = nursery.frozen_len - 1; i >= 0; i--) {
+		if (nursery.frozen[i].inside == nursery.loads)
+			drop_frozen(i);
+	}
+}
+
 static void make_room(bool is_milestone)
 {
 	int len = 0;
@@ -337,12 +350,15 @@ static void note_frozen(const struct fr_report *report, int fd)
 {
 	if (fd < 0)
 		return;
+	if (report->kind == FR_REPORT_INSIDE)
+		drop_inside();
 	make_room(report->kind == FR_REPORT_MILESTONE);
 	nursery.frozen[nursery.frozen_len++] = (struct frozen){
 		.pid = report->pid,
 		.fd = fd,
 		.uses = report->uses,
 		.last_use = nursery.loads,
+		.inside = report->kind == FR_REPORT_INSIDE ? nursery.loads : 0,
 		.is_asked = true,
 		.is_milestone = report->kind == FR_REPORT_MILESTONE,
 		.is_likely = report->kind != FR_REPORT_MILESTONE,
@@ -405,6 +421,7 @@ static bool write_order(const struct fr_nursery_order *wanted)
 	order->paths_len = 1;
 	snprintf(order->text, sizeof(order->text), "%s", wanted->wanted ? wanted->wanted : "");
 	used = strlen(order->text) + 1;
+	order->is_slow = nursery.slow[0] && strcmp(nursery.slow, order->text) == 0;
 	for (size_t i = 0; wanted->changed && i < wanted->changed_len; i++) {
 		size_t size = strlen(wanted->changed[i]) + 1;
 
@@ -634,6 +651,7 @@ static enum fr_nursery_state hear_loader(void)
 			note_resumed(report.pid);
 			break;
 		case FR_REPORT_FROZEN:
+		case FR_REPORT_INSIDE:
 		case FR_REPORT_MILESTONE:
 			note_frozen(&report, fd);
 			break;
@@ -642,6 +660,10 @@ static enum fr_nursery_state hear_loader(void)
 			break;
 		case FR_REPORT_READ:
 			fr_census_receive(fd);
+			break;
+		case FR_REPORT_SLOW:
+			snprintf(nursery.slow, sizeof(nursery.slow), "%.*s", PATH_MAX - 1,
+				 nursery.order.text);
 			break;
 		case FR_REPORT_BORN:
 			return FR_NURSERY_BORN;

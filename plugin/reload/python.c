@@ -18,6 +18,14 @@ __asm__(".section .rodata\n"
 	".previous\n");
 extern const char fr_agent_source[];
 
+/* The same of what is only needed when a module was edited. */
+__asm__(".section .rodata\n"
+	"fr_statements_source:\n"
+	".incbin \"reload/statements.py\"\n"
+	".byte 0\n"
+	".previous\n");
+extern const char fr_statements_source[];
+
 /* Stand-ins for what Python.h would declare; the layout of PyMethodDef is part of the stable ABI.
  */
 struct py_object;
@@ -108,11 +116,11 @@ static const struct {
 
 static struct fr_uses *noted;
 static void (*note_write)(const char *path); /* or NULL */
-static const char *(*freeze_now)(bool is_wanted);
-static bool (*is_path_watched)(const char *path);
+static const struct fr_python_hooks *hooks;
 static struct py_object *agent;               /* the names in agent.py; owned, for ever */
 static struct py_object *stop_agent;          /* owned; NULL: it is not waiting */
 static struct py_object *prepare_agent;       /* owned; NULL: likewise */
+static struct py_object *fits_agent;          /* owned; NULL: likewise */
 static bool has_other_hooks;                  /* the application hears what is opened, too */
 static struct py_object *is_question_of_type; /* of the agent's; owned, for ever */
 
@@ -401,18 +409,19 @@ bool fr_python_note_uses(struct fr_uses *uses)
 
 /* ---- the agent ---- */
 
-static struct py_object *freeze_function(struct py_object *self, struct py_object *is_wanted)
+/* freeze(moment): as in agent.py. */
+static struct py_object *freeze_function(struct py_object *self, struct py_object *moment)
 {
-	const char *wanted = freeze_now(py.is_true(is_wanted) != 0);
+	const char *wanted = hooks->freeze((enum fr_python_moment)py.as_long(moment));
 
 	(void)self;
 	return wanted ? py.from_path(wanted) : py.from_bool(0);
 }
 
-static struct py_object *watched_function(struct py_object *self, struct py_object *path)
+static struct py_object *is_watched_function(struct py_object *self, struct py_object *path)
 {
 	struct py_object *bytes = path_of(path);
-	bool is_watched = bytes && is_path_watched(py.bytes(bytes));
+	bool is_watched = bytes && hooks->is_watched(py.bytes(bytes));
 
 	(void)self;
 	if (bytes)
@@ -445,8 +454,8 @@ static void note_question(const char *path, struct py_object *keywords, bool is_
 }
 
 /* In place of os.stat and its like, of which Python tells nothing: self is the original. */
-static struct py_object *question_function(struct py_object *self, struct py_object *args,
-					   struct py_object *keywords)
+static struct py_object *asking_function(struct py_object *self, struct py_object *args,
+					 struct py_object *keywords)
 {
 	struct py_object *path = noted ? path_of(py.tuple_item(args, 0)) : NULL;
 	struct py_object *is_type = path ? py.call(is_question_of_type, NULL) : NULL;
@@ -481,12 +490,12 @@ static struct py_object *open_function(struct py_object *self, struct py_object 
 	}
 /* As in agent.py. */
 static struct py_method question_methods[] = {
-	QUESTION("stat", question_function), QUESTION("lstat", question_function),
-	QUESTION("access", question_function), QUESTION("readlink", question_function),
+	QUESTION("stat", asking_function), QUESTION("lstat", asking_function),
+	QUESTION("access", asking_function), QUESTION("readlink", asking_function),
 	QUESTION("open", open_function)};
 
 /* question(number, function): what is to take that one's place. */
-static struct py_object *make_question(struct py_object *self, struct py_object *args)
+static struct py_object *question_function(struct py_object *self, struct py_object *args)
 {
 	long number = py.as_long(py.tuple_item(args, 0));
 
@@ -507,54 +516,104 @@ static struct py_object *note_function(struct py_object *self, struct py_object 
 	return py.from_bool(bytes != NULL);
 }
 
-static struct py_method note_method = {"note", (void (*)(void))note_function, PY_METHOD_O, NULL};
-static struct py_method make_method = {"question", (void (*)(void))make_question, PY_METHOD_VARARGS,
-				       NULL};
-static struct py_method freeze_method = {"freeze", (void (*)(void))freeze_function, PY_METHOD_O,
-					 NULL};
-static struct py_method watched_method = {"is_watched", (void (*)(void))watched_function,
-					  PY_METHOD_O, NULL};
+/* set_aside(path): see fr_uses_set_aside. */
+static struct py_object *set_aside_function(struct py_object *self, struct py_object *path)
+{
+	struct py_object *bytes = noted ? path_of(path) : NULL;
+	bool is_aside = bytes && fr_uses_set_aside(noted, py.bytes(bytes));
 
-/* Sets stop_agent and prepare_agent. */
+	(void)self;
+	drop(bytes);
+	return py.from_bool(is_aside);
+}
+
+/* take_back(anew): see fr_uses_take_back. Returns whether it was still aside. */
+static struct py_object *take_back_function(struct py_object *self, struct py_object *anew)
+{
+	bool was_aside = noted && fr_uses_aside(noted);
+
+	(void)self;
+	if (was_aside)
+		fr_uses_take_back(noted, py.is_true(anew) > 0);
+	return py.from_bool(was_aside);
+}
+
+/* Whoever else hears what is compiled would hear of each statement. */
+static struct py_object *is_slow_function(struct py_object *self, struct py_object *args)
+{
+	(void)self, (void)args;
+	return py.from_bool(!has_other_hooks && hooks->is_slow());
+}
+
+static struct py_object *note_slow_function(struct py_object *self, struct py_object *args)
+{
+	(void)self, (void)args;
+	hooks->note_slow();
+	return py.from_bool(1);
+}
+
+/* What agent.py is given by name. */
+#define FUNCTION(name, flags)                                                                      \
+	{                                                                                          \
+		#name, (void (*)(void))name##_function, flags, NULL                                \
+	}
+static struct py_method methods[] = {
+	FUNCTION(freeze, PY_METHOD_O),
+	FUNCTION(is_watched, PY_METHOD_O),
+	FUNCTION(question, PY_METHOD_VARARGS),
+	FUNCTION(note, PY_METHOD_O),
+	FUNCTION(set_aside, PY_METHOD_O),
+	FUNCTION(take_back, PY_METHOD_O),
+	FUNCTION(is_slow, PY_METHOD_VARARGS),
+	FUNCTION(note_slow, PY_METHOD_VARARGS),
+};
+
+/* Gives the agent a name; takes the value. */
+static bool give(const char *name, struct py_object *value)
+{
+	bool is_given = value && py.dict_set(agent, name, value) == 0;
+
+	drop(value);
+	return is_given;
+}
+
+static struct py_object *keep_item(struct py_object *tuple, ssize_t place)
+{
+	struct py_object *item = py.tuple_item(tuple, place);
+
+	py.incref(item);
+	return item;
+}
+
+/* Sets stop_agent, prepare_agent and fits_agent. */
 static bool start_agent(const char *wanted)
 {
-	struct py_object *freeze, *is_watched, *question, *note, *path;
-	struct py_object *result = NULL;
+	struct py_object *path = py.from_path(wanted), *result = NULL;
+	bool is_given = path && give("statements_source", py.from_path(fr_statements_source));
 
-	freeze = py.new_function(&freeze_method, NULL, NULL);
-	is_watched = py.new_function(&watched_method, NULL, NULL);
-	question = py.new_function(&make_method, NULL, NULL);
-	note = py.new_function(&note_method, NULL, NULL);
-	path = py.from_path(wanted);
-	if (freeze && is_watched && question && note && path) {
+	for (size_t i = 0; i < sizeof(methods) / sizeof(*methods) && is_given; i++)
+		is_given = give(methods[i].name, py.new_function(&methods[i], NULL, NULL));
+	if (is_given) {
 		is_question_of_type = py.dict_get(agent, "is_question_of_type");
 		py.incref(is_question_of_type);
-		result = py.call(py.dict_get(agent, "start"), "OOOOO", path, is_watched, freeze,
-				 question, note);
+		result = py.call(py.dict_get(agent, "start"), "O", path);
 	}
 	if (result) {
-		stop_agent = py.tuple_item(result, 0);
-		py.incref(stop_agent);
-		prepare_agent = py.tuple_item(result, 1);
-		py.incref(prepare_agent);
+		stop_agent = keep_item(result, 0);
+		prepare_agent = keep_item(result, 1);
+		fits_agent = keep_item(result, 2);
 	}
-	drop(freeze);
-	drop(is_watched);
-	drop(question);
-	drop(note);
 	drop(path);
 	drop(result);
 	return result != NULL;
 }
 
-bool fr_python_freeze(const char *wanted, bool (*is_watched)(const char *path),
-		      const char *(*freeze)(bool is_wanted))
+bool fr_python_freeze(const char *wanted, const struct fr_python_hooks *given)
 {
 	int state = py.gil_ensure();
 	bool is_started;
 
-	freeze_now = freeze;
-	is_path_watched = is_watched;
+	hooks = given;
 	is_started = start_agent(wanted);
 	if (!is_started)
 		py.print_error();
@@ -579,6 +638,16 @@ void fr_python_prepare(const char *imports, size_t len)
 	noted = uses;
 }
 
+bool fr_python_fits(void)
+{
+	struct py_object *result = py.call(fits_agent, NULL);
+	bool fits = result && py.is_true(result) > 0;
+
+	py.clear_error();
+	drop(result);
+	return fits;
+}
+
 void fr_python_end_load(void (*tell_imports)(const char *imports, size_t len))
 {
 	struct py_object *imports;
@@ -596,7 +665,8 @@ void fr_python_end_load(void (*tell_imports)(const char *imports, size_t len))
 	drop(imports);
 	drop(stop_agent);
 	drop(prepare_agent);
-	stop_agent = prepare_agent = NULL;
+	drop(fits_agent);
+	stop_agent = prepare_agent = fits_agent = NULL;
 	py.gil_release(state);
 }
 

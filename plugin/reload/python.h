@@ -29,15 +29,34 @@ bool fr_python_note_uses(struct fr_uses *uses);
  * fr_python_note_uses. */
 void fr_python_note_writes(void (*writes)(const char *path));
 
-/*
- * Calls freeze, with Python's lock held, just before the module in the file `wanted` (absolute; "":
- * none) is imported for the first time; and, while the load began at the beginning, now and then
- * before another one that is_watched, so that not much is left to load after the last of these.
- * freeze returns NULL in the process that goes on at once, and the new `wanted` in one that has
- * waited. Returns false where that could not be arranged.
- */
-bool fr_python_freeze(const char *wanted, bool (*is_watched)(const char *path),
-		      const char *(*freeze)(bool is_wanted));
+/* When a process is frozen. */
+enum fr_python_moment {
+	FR_PYTHON_ON_WAY, /* now and then before a module that is_watched, while the load began at
+			     the beginning, so that not much is left to load after the last of these */
+	FR_PYTHON_BEFORE_EDITED, /* just before the module that is wanted is imported for the first
+				    time */
+	FR_PYTHON_IN_EDITED,     /* behind one of its statements that took long; the file is aside
+				    (fr_uses_set_aside) */
+};
+
+struct fr_python_hooks {
+	bool (*is_watched)(const char *path);
+	/* With Python's lock held. Returns NULL in the process that goes on at once, and the new
+	 * `wanted` in one that has waited. */
+	const char *(*freeze)(enum fr_python_moment moment);
+	/* Do the statements of the module that is wanted take long, as far as is known? */
+	bool (*is_slow)(void);
+	/* They do. */
+	void (*note_slow)(void);
+};
+
+/* From now on, calls these (borrowed, for ever). wanted: the file of the module that was edited,
+ * absolute; "": none. Returns false where that could not be arranged. */
+bool fr_python_freeze(const char *wanted, const struct fr_python_hooks *hooks);
+
+/* In a copy of a process that was frozen in the edited module, with an order: can it go on with
+ * what the module says now? Always, where it was frozen elsewhere. */
+bool fr_python_fits(void);
 
 /* In a copy that waits, in `freeze`: compiles ahead what another copy has imported behind it, as
  * that one told it. Not where the application would notice (an audit hook of its own). */

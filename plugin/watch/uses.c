@@ -50,6 +50,7 @@ struct fr_uses {
 	uint32_t *buckets; /* 1 + index; open addressing, at most half full */
 	size_t buckets_len;
 	bool is_incomplete;         /* something could not be noted */
+	uint32_t aside;             /* 1 + index of what does not count; 0: all does */
 	char last[PATH_MAX];        /* was noted last, as read; "": none */
 	char *plain[FR_USES_PLAIN]; /* folders that were reached without a link; each has one place,
 				       where the last one that came stays; NULL: none */
@@ -225,6 +226,8 @@ static struct use *add(struct fr_uses *uses, const char *path, int error, const 
 	uint32_t place = *bucket_of(uses, path);
 	struct use *use = place ? &uses->items[place - 1] : NULL;
 
+	if (place && place == uses->aside && depth == DEPTH_ALL)
+		uses->aside = 0;
 	if (use && use->depth < depth && !error) {
 		stamp(use, st);
 		use->depth = depth;
@@ -421,11 +424,41 @@ void fr_uses_note_open(struct fr_uses *uses, const char *path)
 	(void)add(uses, path, lstat(path, &st) < 0 ? errno : 0, &st, DEPTH_IDENTITY);
 }
 
+bool fr_uses_set_aside(struct fr_uses *uses, const char *path)
+{
+	char full[PATH_MAX];
+	uint32_t place = realpath(path, full) ? *bucket_of(uses, full) : 0;
+
+	if (!place || uses->aside || !uses->items[place - 1].is_read)
+		return false;
+	uses->aside = place;
+	uses->last[0] = '\0';
+	return true;
+}
+
+const char *fr_uses_aside(const struct fr_uses *uses)
+{
+	return uses->aside ? uses->items[uses->aside - 1].path : NULL;
+}
+
+void fr_uses_take_back(struct fr_uses *uses, bool anew)
+{
+	struct use *use = uses->aside ? &uses->items[uses->aside - 1] : NULL;
+	struct stat st;
+
+	uses->aside = 0;
+	if (!use || !anew)
+		return;
+	use->error = stat(use->path, &st) < 0 ? errno : 0;
+	if (!use->error)
+		stamp(use, &st);
+}
+
 bool fr_uses_has(const struct fr_uses *uses, const char *path)
 {
 	uint32_t place = *bucket_of(uses, path);
 
-	return place && uses->items[place - 1].depth == DEPTH_ALL;
+	return place && place != uses->aside && uses->items[place - 1].depth == DEPTH_ALL;
 }
 
 bool fr_uses_has_read(const struct fr_uses *uses, const char *path)
@@ -462,7 +495,8 @@ bool fr_uses_are_current(const struct fr_uses *uses, enum fr_uses_part part, siz
 	for (size_t i = len < uses->len ? len : uses->len; i > 0; i--) {
 		const struct use *use = &uses->items[i - 1];
 
-		if ((part == FR_USES_WATCHED && !use->is_watched) || is_current(uses, use))
+		if (i == uses->aside || (part == FR_USES_WATCHED && !use->is_watched) ||
+		    is_current(uses, use))
 			continue;
 		if (ret_path)
 			*ret_path = use->path;

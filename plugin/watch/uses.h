@@ -50,7 +50,23 @@ void fr_uses_spoil(struct fr_uses *uses);
 /* Has nothing spoiled it? */
 bool fr_uses_is_complete(const struct fr_uses *uses);
 
-/* Has it been read, or more been asked for than its type? path must be absolute. */
+/*
+ * The file at path, which has been read, is set aside: how it looks does not count until it is taken
+ * back, because somebody else compares what has come of it so far. Whoever reads it once more, or
+ * asks about it, means all of it: then it counts again by itself. One at a time. False: it has not
+ * been read, or another one is aside.
+ */
+bool fr_uses_set_aside(struct fr_uses *uses, const char *path);
+
+/* What is aside: borrowed, until fr_uses_free. NULL: nothing is. */
+const char *fr_uses_aside(const struct fr_uses *uses);
+
+/* Counts from now on, as it looked when it was first read; or anew, as it looks now, because it is
+ * about to be read again. */
+void fr_uses_take_back(struct fr_uses *uses, bool anew);
+
+/* Has it been read, or more been asked for than its type? Not of what is aside. path must be
+ * absolute. */
 bool fr_uses_has(const struct fr_uses *uses, const char *path);
 
 /* Has it been read? path must be absolute. */
