@@ -258,8 +258,9 @@ void fr_say_outcome(const struct fr_reload_times *times)
 		char resumed[64] = "from the beginning";
 
 		if (fr_generation_resumed_at() > 0)
-			snprintf(resumed, sizeof(resumed), "from behind the first %zu files",
-				 fr_generation_resumed_at());
+			snprintf(resumed, sizeof(resumed), "from behind the first %zu files%s",
+				 fr_generation_resumed_at(),
+				 fr_nursery_resumed_inside() ? ", inside the module" : "");
 		fr_log("reloaded in %lld ms%s (%lld to settle, %lld to load, %s)\n",
 		       (long long)(times->done_ms - times->event_ms), note,
 		       (long long)(times->decided_ms - times->event_ms),

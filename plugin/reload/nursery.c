@@ -60,6 +60,7 @@ static struct {
 	int status;        /* as of waitpid(2); -1: not known */
 	int exit_code;     /* as the loader has said; -1: it has not */
 	uint32_t resumed_at;
+	bool resumed_inside;
 	struct fr_order order;
 	char slow[PATH_MAX]; /* the source that takes long to execute, of those edited the last
 				one; "": none */
@@ -378,6 +379,11 @@ size_t fr_nursery_resumed_at(void)
 	return nursery.resumed_at;
 }
 
+bool fr_nursery_resumed_inside(void)
+{
+	return nursery.resumed_inside;
+}
+
 bool fr_nursery_is_busy(void)
 {
 	return nursery.is_loading || nursery.loader > 0 || nursery.ours >= 0;
@@ -535,6 +541,7 @@ static int go_on(void)
 			nursery.frozen[place].last_use = nursery.loads;
 			nursery.asked = place;
 			nursery.resumed_at = nursery.frozen[place].uses;
+			nursery.resumed_inside = nursery.frozen[place].inside > 0;
 			close_theirs(); /* if who has taken the order dies, that is heard */
 			return 0;
 		}
@@ -542,6 +549,7 @@ static int go_on(void)
 	}
 	nursery.asked = -1;
 	nursery.resumed_at = 0;
+	nursery.resumed_inside = false;
 	return fork_loader();
 }
 

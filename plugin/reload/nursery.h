@@ -85,6 +85,9 @@ const char *fr_nursery_reason(void);
  * beginning. */
 size_t fr_nursery_resumed_at(void);
 
+/* Was that in the middle of the module that was edited? */
+bool fr_nursery_resumed_inside(void);
+
 /* How many are frozen now. */
 int fr_nursery_frozen(void);
 

@@ -148,6 +148,13 @@ PLAIN_BLOCKS = (
     "import colorsys\nCOLOR_{i} = getattr(colorsys, 'SHADOW', 'the library'), {n}",
     "__all__ = [name for name in dir() if not name.startswith('_')]",
     "def __getattr__(name):\n    if name != 'GIVEN':\n        raise AttributeError(name)\n    return __name__, {n}",
+    # What would show that a module was not executed in one piece.
+    "NOTED_{i}: int = {n}",
+    "NAMES_{i} = [name for name in list(globals()) if not name.startswith('__') or name == '__annotations__'], {n}",
+    "'a text that stands alone'; DOC_{i} = __doc__, {n}",
+    "import sys\nWHERE_{i} = sys._getframe().f_lineno, sys._getframe().f_code.co_name, {n}",
+    "try:\n    raise ValueError({n})\nexcept ValueError as _error:\n    LINE_{i} = _error.__traceback__.tb_lineno, _error.__traceback__.tb_frame.f_code.co_name",
+    "import types\n@lambda function: (function, function.__code__.co_firstlineno)\ndef decorated_{i}():\n    return {n}\nNUMBER_{i} = decorated_{i}[1]",
 )
 IMPORT_BLOCKS = (
     "import {m} as _m_{i}\nFROM_{i} = getattr(_m_{i}, 'VALUE', 'unset'), {n}",
@@ -303,8 +310,8 @@ class Project:
             importer.blocks.append(self.block(rng.choice(IMPORT_BLOCKS), m=module.name))
             for _ in range(rng.randrange(1, 4)):
                 module.blocks.append(self.random_block(place))
-        for module in rng.sample(self.modules, rng.randrange(0, 4)):
-            module.blocks.append(self.block(SLOW_BLOCK))
+        for module in rng.sample(self.modules, rng.randrange(0, 5)):
+            module.blocks.insert(rng.randrange(1, len(module.blocks) + 1), self.block(SLOW_BLOCK))
         if rng.random() < 0.05:
             rng.choice(self.modules).blocks.append(self.block(SPOILING_BLOCK, f=rng.choice(COUNTED_DATA + UNCOUNTED_DATA)))
         self.entry.blocks.append(self.block("ENTRY = {n}"))
@@ -416,7 +423,8 @@ class Project:
     def focused(self) -> Module:
         """Returns the module that is being worked on: the same one for a while, or two in turn."""
         if not self.focus or self.rng.random() < 0.12:
-            pool = self.modules * 3 + [self.entry, self.state]
+            slow = [module for module in self.modules if any(template == SLOW_BLOCK for template, _ in module.blocks)]
+            pool = self.modules * 3 + slow * 6 + [self.entry, self.state]
             self.focus = self.rng.sample(pool, self.rng.choice((1, 1, 2, 2, 3)))
         module = self.focus.pop(0)
         self.focus.append(module)

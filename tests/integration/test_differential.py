@@ -32,7 +32,8 @@ FAILED = re.compile(r"\[fastreload\] not reloaded: ")
 BEHIND = re.compile(r"\[fastreload\] reloaded in .*from behind the first \d+ files")
 DEADLINE_S = 12.0
 
-totals = {"edits": 0, "reloads": 0, "behind": 0, "broken": 0}
+INSIDE = re.compile(r"\[fastreload\] reloaded in .*, inside the module")
+totals = {"edits": 0, "reloads": 0, "behind": 0, "inside": 0, "broken": 0}
 
 
 def differences(served: object, fresh: object, path: str = "") -> list[str]:
@@ -164,6 +165,7 @@ def run_project(number: int, edits: int) -> None:
                 assert comparison.do(mend()), comparison.explain("mended", project.fresh(), None)
         totals["reloads"] += app.log.count(DONE)
         totals["behind"] += app.log.count(BEHIND)
+        totals["inside"] += app.log.count(INSIDE)
 
 
 @pytest.mark.slow
@@ -183,6 +185,7 @@ def test_reloads_of_a_django_project_answer_what_a_fresh_start_answers() -> None
             assert comparison.do(project.step()), comparison.explain("a broken edit was drawn", project.fresh(), None)
         totals["reloads"] += app.log.count(DONE)
         totals["behind"] += app.log.count(BEHIND)
+        totals["inside"] += app.log.count(INSIDE)
 
 
 @pytest.mark.slow
@@ -197,5 +200,6 @@ def test_enough_of_them_went_on_from_a_snapshot(capsys: pytest.CaptureFixture[st
     if not totals["reloads"]:
         pytest.skip("no project was compared")
     with capsys.disabled():
-        print(f"\nseed {SEED}: {totals['edits']} edits, {totals['broken']} of them broke it; {totals['reloads']} reloads, {totals['behind']} from behind")
+        print(f"\nseed {SEED}: {totals['edits']} edits, {totals['broken']} of them broke it; {totals['reloads']} reloads, {totals['behind']} from behind, {totals['inside']} of them from inside")
     assert totals["behind"] * 3 >= totals["reloads"], totals
+    assert totals["inside"] * 40 >= totals["reloads"] or totals["edits"] < 1000, totals

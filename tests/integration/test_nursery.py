@@ -29,7 +29,7 @@ from harness import (
 )
 from swapping import workers_of, zombies_of
 
-DONE = re.compile(r"\[fastreload\] reloaded in (\d+) ms.*(from behind the first \d+ files|from the beginning)\)")
+DONE = re.compile(r"\[fastreload\] reloaded in (\d+) ms.*(from behind the first \d+ files(?:, inside the module)?|from the beginning)\)")
 NOT_RELOADED = re.compile(r"\[fastreload\] not reloaded: ")
 NO_SHORT_CUT = re.compile(r"\[fastreload\] no short cut: (.*)")
 EACH_ITSELF = re.compile(r"\[fastreload\] each worker loads the application itself from now on: (.*)")

@@ -487,6 +487,85 @@ END_TEST
 
 /* ---- cached bytecode ---- */
 
+static void set_aside(const char *name)
+{
+	write_old(at(name), "one");
+	fr_uses_note(uses, at(name));
+	ck_assert(fr_uses_set_aside(uses, at(name)));
+	ck_assert_str_eq(fr_uses_aside(uses), at(name));
+}
+
+START_TEST(test_what_is_aside_does_not_count)
+{
+	set_aside("a.py");
+	fr_disk_write(at("a.py"), "other");
+	assert_current();
+	ck_assert(!fr_uses_has(uses, at("a.py")));
+	write_old(at("b.py"), "one");
+	fr_uses_note(uses, at("b.py"));
+	ck_assert(!fr_uses_set_aside(uses, at("b.py"))); /* one at a time */
+	fr_disk_write(at("b.py"), "other");
+	assert_changed(at("b.py"));
+}
+END_TEST
+
+START_TEST(test_what_is_taken_back_counts_as_it_was_or_anew)
+{
+	set_aside("a.py");
+	fr_disk_write(at("a.py"), "other");
+	fr_uses_take_back(uses, true);
+	ck_assert_ptr_null(fr_uses_aside(uses));
+	assert_current();
+	ck_assert(fr_uses_has(uses, at("a.py")));
+	ck_assert(fr_uses_set_aside(uses, at("a.py")));
+	fr_disk_write(at("a.py"), "another one");
+	fr_uses_take_back(uses, false);
+	assert_changed(at("a.py"));
+	fr_uses_take_back(uses, true); /* nothing is aside */
+	assert_changed(at("a.py"));
+}
+END_TEST
+
+START_TEST(test_what_is_gone_when_it_is_taken_back_has_to_come_back)
+{
+	set_aside("a.py");
+	ck_assert_int_eq(unlink(at("a.py")), 0);
+	fr_uses_take_back(uses, true);
+	assert_current();
+	fr_disk_write(at("a.py"), "one");
+	assert_changed(at("a.py"));
+}
+END_TEST
+
+START_TEST(test_another_reader_of_what_is_aside_means_all_of_it)
+{
+	set_aside("a.py");
+	fr_uses_note_question(uses, at("a.py"), true); /* only whether it is there */
+	ck_assert_ptr_nonnull(fr_uses_aside(uses));
+	fr_uses_note(uses, at("a.py"));
+	ck_assert_ptr_null(fr_uses_aside(uses));
+	ck_assert(fr_uses_set_aside(uses, at("a.py")));
+	fr_uses_note_question(uses, at("a.py"), false);
+	ck_assert_ptr_null(fr_uses_aside(uses));
+	fr_disk_write(at("a.py"), "other");
+	assert_changed(at("a.py"));
+}
+END_TEST
+
+START_TEST(test_only_what_was_read_can_be_set_aside)
+{
+	ck_assert(!fr_uses_set_aside(uses, at("missing.py")));
+	write_old(at("a.py"), "one");
+	ck_assert(!fr_uses_set_aside(uses, at("a.py")));
+	fr_uses_note_question(uses, at("a.py"), false);
+	ck_assert(!fr_uses_set_aside(uses, at("a.py")));
+	fr_uses_note(uses, at("a.py"));
+	ck_assert_int_eq(symlink("a.py", at("link.py")), 0);
+	ck_assert(fr_uses_set_aside(uses, at("link.py")));
+	ck_assert_str_eq(fr_uses_aside(uses), at("a.py"));
+}
+END_TEST
+
 START_TEST(test_cache_counts_as_its_source)
 {
 	fr_disk_mkdir(at("__pycache__"));
@@ -803,6 +882,11 @@ Suite *fr_check_uses_suite(void)
 	tcase_add_test(tcase, test_order_of_the_names_does_not_matter);
 	tcase_add_test(tcase, test_other_names_are_seen_whichever_they_are);
 	tcase_add_test(tcase, test_folder_that_is_gone_or_a_file_now_is_a_change);
+	tcase_add_test(tcase, test_what_is_aside_does_not_count);
+	tcase_add_test(tcase, test_what_is_taken_back_counts_as_it_was_or_anew);
+	tcase_add_test(tcase, test_what_is_gone_when_it_is_taken_back_has_to_come_back);
+	tcase_add_test(tcase, test_another_reader_of_what_is_aside_means_all_of_it);
+	tcase_add_test(tcase, test_only_what_was_read_can_be_set_aside);
 	tcase_add_test(tcase, test_folder_elsewhere_is_compared_by_its_times);
 	tcase_add_test(tcase, test_thousands_are_found_again);
 	tcase_add_test(tcase, test_without_memory_nothing_is_current);
