@@ -604,7 +604,7 @@ bool fr_nursery_respawn(int wid)
 void fr_nursery_stop(void)
 {
 	if (nursery.loader > 0 && nursery.is_loading)
-		(void)kill(nursery.loader, SIGKILL);
+		fr_wake_kill_other(FR_WAKE_LOADER, nursery.loader);
 	nursery.is_loading = false;
 	nursery.must_restart = false;
 	nursery.asked = -1;
@@ -625,7 +625,7 @@ static void end_outdated(void)
 	nursery.must_restart = true;
 	close_theirs();
 	if (nursery.loader > 0)
-		(void)kill(nursery.loader, SIGKILL);
+		fr_wake_kill_other(FR_WAKE_LOADER, nursery.loader);
 }
 
 /* From somebody else who is frozen, or from the beginning. New tickets: whatever became of the
@@ -644,7 +644,7 @@ static void note_resumed(pid_t pid)
 {
 	note_loader(pid);
 	if (!nursery.is_loading || nursery.must_restart)
-		(void)kill(pid, SIGKILL); /* it was given up meanwhile */
+		fr_wake_kill_other(FR_WAKE_LOADER, pid); /* it was given up meanwhile */
 }
 
 /* What the loader says, up to the outcome; FR_NURSERY_LOADING: none yet. */

@@ -63,8 +63,8 @@ class Statements:
 
     def is_readable(self, text):
         """Is that what was executed up to there, and can the rest be compiled without it?"""
-        heads = text.split(b"\n", 2)[:2]
-        return text.startswith(self.done) and not any(b"coding" in line and b"utf-8" not in line for line in heads) and "warnings" in sys.modules
+        is_utf8 = not any(line.lstrip().startswith(b"#") and b"coding" in line and b"utf-8" not in line for line in text.splitlines()[:2])
+        return text.startswith(self.done) and is_utf8 and "warnings" in sys.modules and sys.version_info >= (3, 9)
 
     def compile(self, text):
         """Returns the warnings that the compiler has; or False."""
@@ -77,7 +77,7 @@ class Statements:
                 if not self.is_separable(kinds):
                     return False
                 self.steps = self.steps_of(tree, kinds)
-            except (SyntaxError, ValueError):
+            except Exception:
                 return False
         self.text = text
         return said

@@ -17,6 +17,9 @@ extern struct uwsgi_server uwsgi;
 #ifndef SYS_pidfd_open
 #define SYS_pidfd_open 434 /* the same on all architectures since it was added in 5.3 */
 #endif
+#ifndef SYS_pidfd_send_signal
+#define SYS_pidfd_send_signal 424 /* likewise, in 5.1 */
+#endif
 
 /* A process that is followed: one for each worker and mule, and a few more. */
 struct fr_followed {
@@ -141,10 +144,25 @@ static bool make_room(void)
 	return true;
 }
 
+static int place_of(enum fr_wake_other other)
+{
+	return uwsgi.numproc + uwsgi.mules_cnt + (int)other;
+}
+
 void fr_wake_follow_other(enum fr_wake_other other, int pid)
 {
 	if (make_room())
-		follow(uwsgi.numproc + uwsgi.mules_cnt + (int)other, pid);
+		follow(place_of(other), pid);
+}
+
+void fr_wake_kill_other(enum fr_wake_other other, int pid)
+{
+	fr_wake_follow_other(other, pid);
+	if (wake.has_no_pidfd || !wake.followed)
+		(void)kill(pid, SIGKILL);
+	else if (wake.followed[place_of(other)].pidfd >= 0)
+		(void)syscall(SYS_pidfd_send_signal, wake.followed[place_of(other)].pidfd, SIGKILL,
+			      NULL, 0);
 }
 
 void fr_wake_follow(void)

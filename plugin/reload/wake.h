@@ -55,6 +55,10 @@ enum fr_wake_other {
 };
 void fr_wake_follow_other(enum fr_wake_other other, int pid);
 
+/* Kills that process, pid, and never another one that has got its number since: it may be a
+ * grandchild, which somebody else reaps. By its number where the kernel has no pidfd. */
+void fr_wake_kill_other(enum fr_wake_other other, int pid);
+
 /* False where the kernel has no pidfd (before 5.3): deaths wake nobody, and the caller looks often
  * while it waits for one. */
 bool fr_wake_sees_deaths(void);
