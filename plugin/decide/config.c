@@ -162,6 +162,27 @@ int fr_config_parse_memory(const char *value, int64_t *ret_kib, char *error, siz
 	return 0;
 }
 
+/* Of what is not ASCII Python decides. */
+static bool begins_name(char c)
+{
+	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' || (c & 0x80);
+}
+
+int fr_config_check_module(const char *name, char *error, size_t error_size)
+{
+	bool is_first = true;
+
+	for (const char *at = name; *at; at++) {
+		if (!begins_name(*at) && (is_first || ((*at < '0' || *at > '9') && *at != '.')))
+			return bad(error, error_size,
+				   "is no name of a module; write one, as in numpy or os.path");
+		is_first = *at == '.';
+	}
+	return is_first ? bad(error, error_size,
+			      "is no name of a module; write one, as in numpy or os.path")
+			: 0;
+}
+
 int fr_config_parse_strategy(const char *value, enum fr_pin *ret_pin, char *error,
 			     size_t error_size)
 {

@@ -43,6 +43,9 @@ int fr_config_parse_strategy(const char *value, enum fr_pin *ret_pin, char *erro
 int fr_config_pin(enum fr_pin pin, int snapshots, enum fr_action *action, char *error,
 		  size_t error_size);
 
+/* Is that a module's name, as Python has it? 0, or -EINVAL with a sentence in error. */
+int fr_config_check_module(const char *name, char *error, size_t error_size);
+
 /* Whole MiB from 1 to FR_CONFIG_MAX_MIB. 0, or -EINVAL with a sentence in error. */
 int fr_config_parse_memory(const char *value, int64_t *ret_kib, char *error, size_t error_size);
 

@@ -149,6 +149,7 @@ static const struct key keys[] = {
 	{"timeout", KIND_NUMBER, check_seconds},
 	{"snapshots", KIND_NUMBER, check_snapshots},
 	{"memory", KIND_NUMBER, check_memory},
+	{"preload", KIND_TEXTS, fr_config_check_module},
 	{"broken", KIND_TEXT, check_broken},
 	{"browser", KIND_TEXT, check_browser},
 	{"browser-path", KIND_TEXT, NULL},

@@ -98,6 +98,10 @@ struct uwsgi_option fr_settings_options[] = {
 	 "MiB of memory that these copies may have of their own, all together "
 	 "(default " FR_DEFAULT_MEMORY_MIB ")",
 	 uwsgi_opt_set_str, &fr_settings.memory_text, 0},
+	{"fastreload-preload", required_argument, 0,
+	 "a module of Python that is imported before the application, and stays: something heavy "
+	 "that does not depend on the application (repeatable)",
+	 uwsgi_opt_add_string_list, &fr_settings.preloads, 0},
 	{"fastreload-broken", required_argument, 0,
 	 "what browsers get while the new code does not load: old (default), the last good code's "
 	 "pages, or page, one that shows the traceback",
@@ -399,6 +403,31 @@ static void read_memory(void)
 		fr_settings_refuse("fastreload-memory", text, reason);
 }
 
+static void read_preload(void)
+{
+	struct uwsgi_string_list *usl;
+	char reason[256];
+	size_t size = 1;
+
+	uwsgi_foreach(usl, fr_settings.preloads)
+	{
+		if (fr_config_check_module(usl->value, reason, sizeof(reason)) < 0)
+			fr_settings_refuse("fastreload-preload", usl->value, reason);
+		size += usl->len + 1;
+	}
+	if (!fr_settings.preloads)
+		return;
+	fr_settings.preload = calloc(1, size);
+	if (!fr_settings.preload)
+		fr_door_out_of_memory();
+	uwsgi_foreach(usl, fr_settings.preloads)
+	{
+		if (fr_settings.preload[0])
+			strcat(fr_settings.preload, "\n");
+		strcat(fr_settings.preload, usl->value);
+	}
+}
+
 /* After the action and the snapshots, which it may contradict. */
 static void read_strategy(void)
 {
@@ -561,7 +590,7 @@ static bool has_any_option(void)
 	       fr_settings.action_text || fr_settings.settle_text || fr_settings.mercy_text ||
 	       fr_settings.timeout_text || fr_settings.snapshots_text || fr_settings.broken_text ||
 	       fr_settings.strategy_text || fr_settings.memory_text || fr_settings.backend_text ||
-	       fr_settings.config || fr_settings.dry_run || fr_settings.listen ||
+	       fr_settings.preloads || fr_settings.config || fr_settings.dry_run || fr_settings.listen ||
 	       fr_settings.maps || fr_settings.token_text || fr_settings.control_text ||
 	       fr_settings.events_text || fr_settings.has_rpc || fr_settings.browser_text ||
 	       fr_settings.browser_path_text || fr_settings.browser_hosts ||
@@ -615,6 +644,7 @@ bool fr_settings_read(void)
 	read_settle();
 	read_snapshots();
 	read_memory();
+	read_preload();
 	read_strategy();
 	check_lazy_apps();
 	read_broken();

@@ -29,6 +29,7 @@ struct fr_settings {
 	struct uwsgi_string_list *patterns; /* custom: enum fr_rule_kind, or FR_SETTINGS_ON */
 	struct uwsgi_string_list *holds;    /* lock files */
 	struct uwsgi_string_list *ignore_files;
+	struct uwsgi_string_list *preloads; /* modules of Python */
 	struct uwsgi_string_list *listen, *maps;
 	char *token_text;
 	char *action_text, *settle_text, *mercy_text, *timeout_text, *snapshots_text, *broken_text,
@@ -48,6 +49,7 @@ struct fr_settings {
 	enum fr_pin pin; /* what the action does not say of how it is done */
 	int snapshots;
 	int64_t memory_kib;       /* of all snapshots together */
+	char *preload;            /* the modules, a line each; NULL: none */
 	bool has_broken_page;     /* browsers are shown the traceback while the code is broken */
 	bool has_browser;         /* open pages follow the code */
 	bool is_browser_forced;   /* also where other hosts can see them */

@@ -300,12 +300,19 @@ static void refuse_swap(const char *reason)
 		exit(1);
 }
 
+static void say_no_preload(const char *reason)
+{
+	if (fr_settings.preload)
+		fr_log("--fastreload-preload does nothing here: %s\n", reason);
+}
+
 void fr_start_generations(void)
 {
 	const struct fr_nursery_limits limits = {
 		.before_edited = fr_settings.pin == FR_PIN_WARM ? 0 : fr_settings.snapshots,
 		.on_the_way = fr_settings.snapshots > 0,
 		.memory_kib = fr_settings.memory_kib,
+		.preload = fr_settings.snapshots > 0 ? fr_settings.preload : NULL,
 	};
 	const char *refusal;
 
@@ -317,8 +324,10 @@ void fr_start_generations(void)
 	if (fr_settings_have_action(FR_ACTION_SWAP) && fr_door.no_swap &&
 	    !fr_door.handover.no_swap[0])
 		refuse_swap(fr_door.no_swap);
-	if (fr_door.no_swap)
+	if (fr_door.no_swap) {
+		say_no_preload(fr_door.no_swap);
 		return;
+	}
 	if (fr_generation_prepare(fr_settings.mercy_ms, fr_settings.timeout_ms) < 0)
 		fr_door_out_of_memory();
 	refusal = fr_settings.pin == FR_PIN_SWAP ? "as --fastreload-strategy says"
@@ -327,6 +336,7 @@ void fr_start_generations(void)
 		refuse_swap(refusal);
 	if (refusal) {
 		fr_verbose("each worker loads the application itself: %s\n", refusal);
+		say_no_preload(refusal);
 	} else {
 		fr_generation_use_nursery(&limits, &uses_hooks, NULL,
 					  fr_watcher_tree(fr_door.watcher));

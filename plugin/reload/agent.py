@@ -286,7 +286,8 @@ class Stillness:
 
 def start(wanted):
     """Freezes just before the module in the file `wanted` is imported, however that comes about, in it, and on the way. Returns a function that ends this, which returns what the
-    next copy shall prepare for; a function that does so; and one that tells, in a copy that was frozen in the module, whether it can go on with what that is now.
+    next copy shall prepare for; a function that does so; one that tells, in a copy that was frozen in the module, whether it can go on with what that is now; and one that imports what
+    is given by name, and freezes behind that.
     """
     stem = None
     stat = os.stat  # Before it is heard: what is asked here is not the application's question.
@@ -366,6 +367,16 @@ def start(wanted):
         except OSError:
             return False
 
+    def preload(names):
+        """Returns, encoded, what is wrong; or nothing."""
+        for name in os.fsdecode(names).split("\n"):
+            try:
+                importlib.import_module(name)
+            except BaseException as error:
+                return os.fsencode(" ".join(f"{name} cannot be imported: {type(error).__name__}: {error}".split()))
+        split(ON_WAY)
+        return b""
+
     def stop():
         stop_hearing()
         stillness.stop()
@@ -378,4 +389,4 @@ def start(wanted):
     compiled = Compiled(stat, edited)
     want(wanted)
     sys.meta_path.insert(0, Finder)
-    return stop, compiled.prepare, edited.fits
+    return stop, compiled.prepare, edited.fits, preload

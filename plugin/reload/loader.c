@@ -414,6 +414,19 @@ static void reset_signals(void)
 		signal(signals[i], SIG_DFL);
 }
 
+/* What is heavy, and does not depend on the application. A copy waits behind it, so that it is
+ * imported once, whatever is edited. */
+static void preload(const char *modules)
+{
+	char error[160];
+
+	if (!modules || fr_python_preload(modules, error, sizeof(error)))
+		return;
+	end_unless_confirmed();
+	(void)fr_frozen_tell(&load, load.talk, FR_REPORT_NOT_PRELOADED, error);
+	_exit(0);
+}
+
 bool fr_loader_has_read(const char *path)
 {
 	return load.uses && fr_uses_has_read(load.uses, path);
@@ -421,6 +434,8 @@ bool fr_loader_has_read(const char *path)
 
 void fr_loader_run(const struct fr_loader_setup *given, const struct fr_order *first, int talk)
 {
+	bool may_freeze;
+
 	load.setup = given;
 	load.order = *first;
 	load.talk = talk;
@@ -440,13 +455,15 @@ void fr_loader_run(const struct fr_loader_setup *given, const struct fr_order *f
 		_exit(1);
 	load.opens = fr_opens_new(given->tree);
 	note_files_of_options();
-	if (fr_python_note_uses(load.uses) &&
-	    (given->may_freeze_edited || given->may_freeze_on_way))
-		(void)fr_python_freeze(given->may_freeze_edited ? load.order.text : "",
-				       &python_hooks);
+	may_freeze = fr_python_note_uses(load.uses) &&
+		     (given->may_freeze_edited || given->may_freeze_on_way) &&
+		     fr_python_freeze(given->may_freeze_edited ? load.order.text : "",
+				      &python_hooks);
 	fr_census_begin();
 	loader.is_loading = true;
 	(void)on_exit(report_exit, NULL);
+	if (may_freeze)
+		preload(given->preload);
 	uwsgi_init_all_apps();
 	finish();
 }

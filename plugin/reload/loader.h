@@ -64,6 +64,7 @@ enum fr_report_kind {
 			   `uses` */
 	FR_REPORT_NOT_FROZEN, /* nothing could be frozen; see reason. The load goes on */
 	FR_REPORT_READ,       /* with a file in memory: what the load has read, see reload/census */
+	FR_REPORT_NOT_PRELOADED, /* it ends, because a module could not be; see reason */
 	FR_REPORT_SLOW,       /* executing the source that was edited takes long */
 	/* With the socket that leads to it: process `pid` waits, and has read `uses` files so far.
 	 */
@@ -95,6 +96,7 @@ struct fr_loader_setup {
 	const struct fr_uses_hooks *uses_hooks;
 	void *uses_ctx;
 	struct fr_tree *tree; /* what is watched */
+	const char *preload;  /* see fr_nursery_limits */
 };
 
 /* In the process that has just been forked: takes the order and the descriptor to talk on, and

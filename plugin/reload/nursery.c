@@ -90,6 +90,7 @@ void fr_nursery_open(int wid, const struct fr_nursery_limits *limits, bool must_
 		.wid = wid,
 		.may_freeze_edited = limits->before_edited > 0,
 		.may_freeze_on_way = limits->on_the_way,
+		.preload = limits->preload,
 		.must_be_clean = must_be_clean,
 		.uses_hooks = hooks,
 		.uses_ctx = ctx,
@@ -647,6 +648,15 @@ static void note_resumed(pid_t pid)
 		fr_wake_kill_other(FR_WAKE_LOADER, pid); /* it was given up meanwhile */
 }
 
+/* The loader has imported half of something, and ends; another one begins without. */
+static void give_preload_up(const struct fr_report *report)
+{
+	nursery.setup.preload = NULL;
+	nursery.must_restart = true;
+	uwsgi_log_verbose("[fastreload] --fastreload-preload: %s; nothing is preloaded\n",
+			  report->reason);
+}
+
 /* What the loader says, up to the outcome; FR_NURSERY_LOADING: none yet. */
 static enum fr_nursery_state hear_loader(void)
 {
@@ -677,6 +687,9 @@ static enum fr_nursery_state hear_loader(void)
 			return FR_NURSERY_BORN;
 		case FR_REPORT_NO_APP:
 			return FR_NURSERY_NO_APP;
+		case FR_REPORT_NOT_PRELOADED:
+			give_preload_up(&report);
+			break;
 		case FR_REPORT_UNSUITABLE:
 			keep_reason(&report);
 			return FR_NURSERY_UNSUITABLE;

@@ -23,6 +23,8 @@ struct fr_nursery_limits {
 	int before_edited;  /* how many processes may be frozen before a module that was edited */
 	bool on_the_way;    /* and may any be at other places? */
 	int64_t memory_kib; /* that they have of their own, all together */
+	const char *preload; /* modules to import before the application, a line each; NULL: none.
+				Borrowed for ever */
 };
 
 /* What is to be loaded. All borrowed for the call. */

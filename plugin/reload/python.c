@@ -121,6 +121,7 @@ static struct py_object *agent;               /* the names in agent.py; owned, f
 static struct py_object *stop_agent;          /* owned; NULL: it is not waiting */
 static struct py_object *prepare_agent;       /* owned; NULL: likewise */
 static struct py_object *fits_agent;          /* owned; NULL: likewise */
+static struct py_object *preload_agent;       /* owned; NULL: likewise */
 static bool has_other_hooks;                  /* the application hears what is opened, too */
 static struct py_object *is_question_of_type; /* of the agent's; owned, for ever */
 
@@ -585,7 +586,7 @@ static struct py_object *keep_item(struct py_object *tuple, ssize_t place)
 	return item;
 }
 
-/* Sets stop_agent, prepare_agent and fits_agent. */
+/* Sets stop_agent and those behind it. */
 static bool start_agent(const char *wanted)
 {
 	struct py_object *path = py.from_path(wanted), *result = NULL;
@@ -602,6 +603,7 @@ static bool start_agent(const char *wanted)
 		stop_agent = keep_item(result, 0);
 		prepare_agent = keep_item(result, 1);
 		fits_agent = keep_item(result, 2);
+		preload_agent = keep_item(result, 3);
 	}
 	drop(path);
 	drop(result);
@@ -638,6 +640,21 @@ void fr_python_prepare(const char *imports, size_t len)
 	noted = uses;
 }
 
+bool fr_python_preload(const char *modules, char *ret_error, size_t error_size)
+{
+	int state = py.gil_ensure();
+	struct py_object *bytes = py.new_bytes(modules, (ssize_t)strlen(modules));
+	struct py_object *error = bytes ? py.call(preload_agent, "O", bytes) : NULL;
+
+	if (!error)
+		py.clear_error();
+	snprintf(ret_error, error_size, "%s", error ? py.bytes(error) : "there is no memory");
+	drop(bytes);
+	drop(error);
+	py.gil_release(state);
+	return ret_error[0] == '\0';
+}
+
 bool fr_python_fits(void)
 {
 	struct py_object *result = py.call(fits_agent, NULL);
@@ -666,7 +683,8 @@ void fr_python_end_load(void (*tell_imports)(const char *imports, size_t len))
 	drop(stop_agent);
 	drop(prepare_agent);
 	drop(fits_agent);
-	stop_agent = prepare_agent = fits_agent = NULL;
+	drop(preload_agent);
+	stop_agent = prepare_agent = fits_agent = preload_agent = NULL;
 	py.gil_release(state);
 }
 

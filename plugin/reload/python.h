@@ -54,6 +54,11 @@ struct fr_python_hooks {
  * absolute; "": none. Returns false where that could not be arranged. */
 bool fr_python_freeze(const char *wanted, const struct fr_python_hooks *hooks);
 
+/* After fr_python_freeze: imports modules (a line each), and freezes behind them, as on the way.
+ * Returns in the process that goes on at once, and in each copy that has waited. False: one of them
+ * cannot be imported; *ret_error tells which, and why. */
+bool fr_python_preload(const char *modules, char *ret_error, size_t error_size);
+
 /* In a copy of a process that was frozen in the edited module, with an order: can it go on with
  * what the module says now? Always, where it was frozen elsewhere. */
 bool fr_python_fits(void);

@@ -158,7 +158,7 @@ VALID = (
     {"dir": ["."], "include": "*.html", "exclude": ["a", "b"], "settle": 0, "verbose": False},
     {"on": [{"pattern": "a b", "action": "exec make all"}, {"pattern": "*", "action": "signal:255"}]},
     {"action": "touch:/tmp/x", "broken": "page", "snapshots": 16, "timeout": 3600, "mercy": 1},
-    {"strategy": "warm", "memory": 65536},
+    {"strategy": "warm", "memory": 65536, "preload": ["numpy", "os.path"]},
     {"dir": [".", "/tmp,backend=inotify"], "backend": "poll"},
     {"browser": "on", "browser-path": "/our/pages", "browser-host": ["a.test"], "on": [{"pattern": "*.html", "action": "browser"}]},
 )
@@ -170,6 +170,8 @@ INVALID = (
     {"settle": 1.5},
     {"mercy": 0},
     {"snapshots": 17},
+    {"preload": ["a-b"]},
+    {"preload": "a."},
     {"verbose": "true"},
     {"dir": [1]},
     {"include": ""},

@@ -281,6 +281,22 @@ START_TEST(test_memory_is_whole_mebibytes_within_bounds)
 }
 END_TEST
 
+START_TEST(test_modules_have_names_of_python)
+{
+	static const char *const good[] = {"numpy", "os.path", "_a1.b_2", "m\xc3\xa4rz"};
+	static const char *const bad[] = {"",    ".",     "a.",    ".a",     "a..b", "1a",
+					  "a.1", "a-b",   "a b",   "numpy,", "a/b",  "a:b",
+					  "a\n", "\ta",   "a.py/"};
+
+	for (size_t i = 0; i < sizeof(good) / sizeof(*good); i++)
+		ck_assert_int_eq(fr_config_check_module(good[i], error, sizeof(error)), 0);
+	for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++) {
+		ck_assert_int_eq(fr_config_check_module(bad[i], error, sizeof(error)), -EINVAL);
+		ck_assert_ptr_nonnull(strstr(error, "as in"));
+	}
+}
+END_TEST
+
 START_TEST(test_seconds_and_snapshots_are_whole_numbers_within_bounds)
 {
 	static const char *const bad[] = {
@@ -325,6 +341,7 @@ Suite *fr_check_config_suite(void)
 	tcase_add_test(tcase, test_strategy_says_how_the_action_is_done);
 	tcase_add_test(tcase, test_memory_is_whole_mebibytes_within_bounds);
 	tcase_add_test(tcase, test_seconds_and_snapshots_are_whole_numbers_within_bounds);
+	tcase_add_test(tcase, test_modules_have_names_of_python);
 	tcase_add_test(tcase, test_sentence_is_cut_to_the_room_there_is);
 	tcase_add_test(tcase, test_folder_is_resolved);
 	tcase_add_test(tcase, test_bad_folder_is_refused_with_a_sentence);
