@@ -32,7 +32,7 @@ import generations
 import measure
 import copies
 import watching
-from contenders import Fastreload, GunicornInotify, PyAutoreload, TouchReload
+from contenders import Fastreload, FastreloadPreload, GunicornInotify, PyAutoreload, TouchReload
 from figures import NAN, Goal, Result, best, goals_table, ratio, saves_table
 from tools import editors, harness
 
@@ -133,6 +133,8 @@ class Bench:
             if kind in (Fastreload, floor.Floor, floor.DeepFloor):
                 edits = [copies.SMALL, *copies.HEAVY]
             contestants += [kind(project, f"{kind.name}, {project.name}") for project in edits]
+            if kind is Fastreload:
+                contestants.append(FastreloadPreload(copies.HEAVY_EARLY, f"{kind.name}, early, preload"))
         results = self.compete(contestants, self.options.rounds)
         medians = {result.name: result.median_ms for result in results}
         small_ms = medians.get(f"{Fastreload.name}, small", NAN)

@@ -155,6 +155,13 @@ class Fastreload(Contender):
         return [f"plugins-dir = {harness.PLUGIN_DIR}", "plugin = fastreload", "fastreload-dir = ."]
 
 
+class FastreloadPreload(Fastreload):
+    """The same, with what is heavy and does not depend on the project imported before it."""
+
+    def reload_options(self) -> list[str]:
+        return [*super().reload_options(), "fastreload-preload = pandas", "fastreload-preload = rest_framework.schemas.openapi"]
+
+
 class Peer(Contender):
     """Another server, that starts itself or its workers again."""
 
