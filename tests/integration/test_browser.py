@@ -183,6 +183,74 @@ def test_the_next_hub_knows_who_has_missed_something() -> None:
             assert page.last_id == 0
 
 
+class Visitor:
+    """Somebody who gets a page, and whose page then listens."""
+
+    def __init__(self, app: Instance) -> None:
+        self.address = app.socket_path
+        self.answer = ask(self.address, "/page")
+        self.page = Page(self.address, since=since_of(self.answer))
+
+    def is_loaded_again(self) -> bool:
+        """Tells whether the page was told of what it is loaded again for; it comes again if the process that tells it has ended."""
+        self.page.take_all()
+        while not self.page.heard or self.page.is_closed:
+            if self.page.is_closed:
+                self.page = Page(self.address, since=since_of(self.answer))
+            self.page.take_in(0.05)
+        return self.page.is_loaded_again(generation_of(self.answer), since_of(self.answer))
+
+
+def test_a_page_of_new_code_is_not_loaded_again_however_late_the_news_are() -> None:
+    with browsing() as app, Page(app.socket_path) as open_page:
+        open_page.hear("hello")
+        hub = wait_hub(app)
+        os.kill(hub, signal.SIGSTOP)
+        app.wait(lambda: harness.process_state(hub) == "T", 15, "it hears nothing")
+        old = Visitor(app)
+        app.save("words.py", 'WORD = "second"\n')
+        app.wait(lambda: b"second</body>" in ask(app.socket_path, "/page"), 15, "the new code serves")
+        new = Visitor(app)
+        os.kill(hub, signal.SIGCONT)
+        assert open_page.hear("reload")["generation"] == generation_of(new.answer)
+        app.save("static/css/site.css", "a { color: blue }\n")  # Behind that nothing else comes.
+        for visitor in (old, new):
+            visitor.page.hear("assets")
+        assert b"first</body>" in old.answer and old.is_loaded_again()
+        assert b"second</body>" in new.answer and not new.is_loaded_again()
+
+
+@pytest.mark.parametrize("action", ["swap", "reload"])
+def test_of_pages_that_come_while_the_code_changes_exactly_the_old_ones_are_loaded_again(action: str) -> None:
+    with browsing(f"action = {action}", ini=("listen = 100",)) as app:
+        for number in range(5):
+            visitors: list[Visitor] = []
+            is_over = threading.Event()
+
+            def come_and_come() -> None:
+                while not is_over.is_set() and len(visitors) < 900:  # There is room for 1024.
+                    visitors.append(Visitor(app))
+
+            crowd = [threading.Thread(target=come_and_come) for _ in range(3)]
+            for thread in crowd:
+                thread.start()
+            before = app.reload_count()
+            app.save("words.py", f'WORD = "word {number}"\n')
+            app.wait(lambda: app.reload_count() > before, 15, "it is reloaded")
+            for _ in range(20):
+                visitors.append(Visitor(app))
+            is_over.set()
+            for thread in crowd:
+                thread.join()
+            is_new = [f"word {number}</body>".encode() in visitor.answer for visitor in visitors]
+            assert any(is_new) and not all(is_new)
+            with Page(app.socket_path) as last:  # What there was to tell has been told before it is greeted.
+                last.hear("hello")
+            for visitor, has_new in zip(visitors, is_new):
+                assert visitor.is_loaded_again() != has_new, (visitor.answer, visitor.page.heard, visitor.page.ids)
+                visitor.page.close()
+
+
 def test_scripts_load_pages_again_without_a_reload_of_the_code() -> None:
     with browsing() as app, Page(app.socket_path) as page:
         first = page.hear("hello")["generation"]
