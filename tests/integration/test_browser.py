@@ -1,6 +1,6 @@
 """Open pages follow the code: what they are told, through everything that may stand before uWSGI, and what strangers are not.
 
-The pages here are sockets; real ones, in Chromium, are in test_chromium.py.
+The pages here are sockets; real ones, in Chromium, are in test_page.py.
 """
 
 from __future__ import annotations
