@@ -112,6 +112,7 @@ static void post_init(void)
 		return;
 	fr_browser_check_sockets();
 	fr_start_generations();
+	fr_start_reading();
 	fr_publish_register_metrics();
 }
 

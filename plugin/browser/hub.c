@@ -445,7 +445,7 @@ static void tell_restored(void)
 }
 
 /* Returns whether there was something. */
-static bool hear_master(void)
+static bool hear_one(void)
 {
 	ssize_t len = recv(hub.news_fd, &hub.news, sizeof(hub.news), MSG_DONTWAIT);
 
@@ -477,6 +477,12 @@ static bool hear_master(void)
 		break;
 	}
 	return true;
+}
+
+static void hear_master(void)
+{
+	while (hear_one())
+		;
 }
 
 /* ---- what comes from workers ---- */
@@ -513,14 +519,18 @@ static void accept_socket(struct client *client, const char *key, bool is_cgi)
 	(void)put_head(client, head, is_cgi);
 }
 
+/* A page may come from code that the master has told of before it served: that has to be heard
+ * first. */
 static void take_visit(const struct fr_visit *visit, int fd)
 {
-	bool is_events = visit->kind == FR_VISIT_EVENTS;
-	bool is_busy = hub.pages >= hub.max_pages;
-	struct client *client = add_client(fd, is_busy     ? CLIENT_ASKING
-					       : is_events ? CLIENT_EVENTS
-							   : CLIENT_SOCKET);
+	bool is_events = visit->kind == FR_VISIT_EVENTS, is_busy;
+	struct client *client;
 
+	hear_master();
+	is_busy = hub.pages >= hub.max_pages;
+	client = add_client(fd, is_busy     ? CLIENT_ASKING
+				: is_events ? CLIENT_EVENTS
+					    : CLIENT_SOCKET);
 	if (!client)
 		return;
 	client->heard = visit->heard;
@@ -836,8 +846,7 @@ static void turn(void)
 	for (int i = 0; i < len; i++) {
 		switch (events[i].data.u64) {
 		case TOKEN_NEWS:
-			while (hear_master())
-				;
+			hear_master();
 			break;
 		case TOKEN_WAY:
 			take_visits();

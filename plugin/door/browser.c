@@ -15,6 +15,7 @@
 #include "door/door.h"
 #include "door/say.h"
 #include "door/settings.h"
+#include "reload/slots.h"
 #include "reload/visitors.h"
 #include "report/traceback.h"
 #include "watch/changes.h"
@@ -43,6 +44,7 @@ static struct {
 	bool must_tell;     /* how things stand: it could not be told */
 	bool must_reload;   /* pages have missed something */
 	int64_t started_ms, start_at_ms, pause_ms;
+	int64_t told;   /* the last generation of which pages were told when it began */
 	time_t good_at; /* when the code that serves came into service */
 	struct fr_news news, broken;
 } browser = {.way = {-1, -1}, .fd = -1, .hub = {.listener_fd = -1, .way_fd = -1}};
@@ -173,6 +175,8 @@ static int64_t first_generation(void)
 	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
+static void begin_generation(void);
+
 int fr_browser_open(void)
 {
 	struct fr_visitors visitors = {.path = fr_settings.browser_path};
@@ -188,6 +192,7 @@ int fr_browser_open(void)
 		return error;
 	visitors.names = browser.hub.names;
 	visitors.way_fd = browser.way[0];
+	visitors.begins = begin_generation;
 	browser.hub.way_fd = browser.way[1];
 	return fr_visitors_open(&visitors, first_generation());
 }
@@ -204,21 +209,34 @@ int fr_browser_pid(void)
 	return browser.pid;
 }
 
+static bool tell_as(struct fr_news *news, int64_t number)
+{
+	bool is_told;
+
+	news->generation = fr_visitors_generation();
+	news->number = number;
+	is_told = browser.fd >= 0 && fr_hub_tell(browser.fd, news) == 0;
+	fr_visitors_note_news(number);
+	return is_told;
+}
+
 static bool tell(struct fr_news *news)
 {
-	news->generation = fr_visitors_generation();
-	news->number =
-		fr_news_is_numbered(news->kind) ? fr_visitors_next_news() : fr_visitors_news();
-	return browser.fd >= 0 && fr_hub_tell(browser.fd, news) == 0;
+	return tell_as(news, fr_visitors_news() + fr_news_is_numbered(news->kind));
 }
 
 /* A short piece of news. */
-static bool tell_kind(enum fr_news_kind kind, const char *reason)
+static struct fr_news *news_of(enum fr_news_kind kind, const char *reason)
 {
 	browser.news.kind = kind;
 	browser.news.text_len = 0;
 	snprintf(browser.news.reason, sizeof(browser.news.reason), "%s", reason);
-	return tell(&browser.news);
+	return &browser.news;
+}
+
+static bool tell_kind(enum fr_news_kind kind, const char *reason)
+{
+	return tell(news_of(kind, reason));
 }
 
 /* How things stand, and what pages have missed. */
@@ -235,6 +253,14 @@ static void tell_state(void)
 static void tell_reload(const char *reason)
 {
 	if (!tell_kind(FR_NEWS_RELOAD, reason))
+		browser.must_tell = browser.must_reload = true;
+}
+
+/* Each page that this image has served is of the code that it is about: it has no number of its
+ * own, and only those who know none hear it as news. */
+static void tell_reload_of_exec(void)
+{
+	if (!tell_as(news_of(FR_NEWS_RELOAD, "code"), fr_visitors_news()))
 		browser.must_tell = browser.must_reload = true;
 }
 
@@ -321,13 +347,29 @@ void fr_browser_first_load(bool has_app)
 	tell_state();
 }
 
+/*
+ * The old workers answer no more, and the new ones wait for this. Pages of the new generation are
+ * newer than the news, and so none of them is loaded twice; and none of an old one is older than it
+ * looks.
+ */
+static void begin_generation(void)
+{
+	if (!browser.is_known || !fr_slots_have_app())
+		return; /* the outcome is what there is to tell */
+	note_good();
+	tell_reload("code");
+	browser.told = fr_visitors_generation();
+}
+
 /* Of new workers in the place of the old ones there are numbers now; those of a swap had theirs
  * before they began, and after an exec all did. */
 void fr_browser_outcome(bool is_swap, bool has_app)
 {
+	bool is_after_exec = browser.is_after_exec;
+
 	if (!is_open())
 		return;
-	if (!is_swap && !browser.is_after_exec) {
+	if (!is_swap && !is_after_exec) {
 		fr_visitors_next_generation();
 		fr_visitors_join_all();
 	}
@@ -339,7 +381,10 @@ void fr_browser_outcome(bool is_swap, bool has_app)
 		return;
 	}
 	note_good();
-	tell_reload("code");
+	if (is_after_exec)
+		tell_reload_of_exec();
+	else if (browser.told != fr_visitors_generation())
+		tell_reload("code");
 }
 
 static void find_place(struct fr_news *news, const char *output)

@@ -15,8 +15,9 @@
 #include "door/say.h"
 #include "door/settings.h"
 #include "door/settings_file.h"
-#include "reload/command.h"
+#include "door/start.h"
 #include "door/tell.h"
+#include "reload/command.h"
 #include "reload/eligible.h"
 #include "reload/reload.h"
 #include "reload/slots.h"
@@ -187,6 +188,13 @@ static void watch_baseline(void)
 	fr_watcher_use_baseline(fr_door.watcher, NULL);
 	fr_baseline_free(fr_door.baseline);
 	fr_door.baseline = NULL;
+}
+
+static void read_rest(void)
+{
+	if (fr_door.is_rest_unread && !fr_door.baseline && cycle.is_loaded &&
+	    !fr_reload_is_running(NULL))
+		fr_start_reading_rest();
 }
 
 /*
@@ -545,8 +553,6 @@ void fr_cycle_turn(void)
 	watch_baseline();
 	fr_say_baseline(was_reading);
 	fr_wake_follow();
-	fr_wake_follow_other(FR_WAKE_BASELINE,
-			     fr_door.baseline ? fr_baseline_pid(fr_door.baseline) : 0);
 	watch_need_app();
 	watch_first_load();
 
@@ -566,6 +572,9 @@ void fr_cycle_turn(void)
 	fr_wake_follow_other(FR_WAKE_COMMAND, fr_command_pid());
 	progress = fr_reload_step(now, reasons & FR_WAKE_WORKER, &times, &reload_wake_ms);
 	finish(progress, &times);
+	read_rest();
+	fr_wake_follow_other(FR_WAKE_BASELINE,
+			     fr_door.baseline ? fr_baseline_pid(fr_door.baseline) : 0);
 	fr_learn_turn();
 	fr_tell_turn();
 	browser_wake_ms = fr_browser_turn(now);

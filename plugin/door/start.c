@@ -13,6 +13,7 @@
 #include "door/settings.h"
 #include "door/start.h"
 #include "door/tell.h"
+#include "reload/candidates.h"
 #include "reload/eligible.h"
 #include "reload/generation.h"
 #include "reload/nursery.h"
@@ -22,6 +23,7 @@
 #include "watch/baseline.h"
 #include "watch/bytecode.h"
 #include "watch/explain.h"
+#include "watch/opens.h"
 #include "watch/uses.h"
 #include "watch/watcher.h"
 
@@ -223,7 +225,7 @@ static void arm(void)
 }
 
 /* The files as they are now are what the application is about to load. */
-static void note_baseline(int handover_fd)
+static void note_files(int handover_fd)
 {
 	struct fr_tree *tree = fr_watcher_tree(fr_door.watcher);
 
@@ -232,9 +234,19 @@ static void note_baseline(int handover_fd)
 		(void)fr_baseline_load(tree, handover_fd);
 	if (!fr_door.handover.what[0]) /* else this is still the load that began before the exec */
 		fr_loop_guard_begin(&fr_door.handover.loop_guard, fr_door_now_ms());
-	if (fr_baseline_start(tree, &fr_door.baseline) < 0)
+}
+
+static void read_contents(bool (*is_wanted)(const char *name))
+{
+	if (fr_baseline_start(fr_watcher_tree(fr_door.watcher), is_wanted, &fr_door.baseline) < 0)
 		fr_log("contents cannot be compared: a save that changes nothing will reload\n");
 	fr_watcher_use_baseline(fr_door.watcher, fr_door.baseline);
+}
+
+void fr_start_reading_rest(void)
+{
+	fr_door.is_rest_unread = false;
+	read_contents(NULL);
 }
 
 void fr_start_watching(void)
@@ -255,7 +267,7 @@ void fr_start_watching(void)
 		uwsgi_add_safe_fd(fds[i]);
 	for (size_t i = 0, len = fr_backends_fds(fr_door.backends, fds); i < len; i++)
 		uwsgi_add_safe_fd(fds[i]);
-	note_baseline(handover_fd);
+	note_files(handover_fd);
 	if (handover_fd >= 0)
 		close(handover_fd);
 }
@@ -342,4 +354,16 @@ void fr_start_generations(void)
 					  fr_watcher_tree(fr_door.watcher));
 		fr_learn_open();
 	}
+}
+
+/*
+ * A loader hears of each data file that is opened, and not by whom: what the plugin itself reads
+ * meanwhile would count as read by the application, and the first edit of a template would load
+ * everything again. So data files wait. One that is saved before they are read is compared by its
+ * times.
+ */
+void fr_start_reading(void)
+{
+	fr_door.is_rest_unread = fr_candidates_have_nursery();
+	read_contents(fr_door.is_rest_unread ? fr_opens_is_source : NULL);
 }

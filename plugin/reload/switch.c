@@ -56,7 +56,7 @@ bool fr_switch_step(void)
 {
 	if (!fr_retire_have_let_go())
 		return false;
-	fr_visitors_next_generation();
+	fr_visitors_begin_generation();
 	for (int wid = 1; wid <= uwsgi.numproc; wid++) {
 		if (fr_roster.slots[wid].state != FR_ROSTER_SERVING)
 			continue;

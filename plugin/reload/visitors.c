@@ -67,14 +67,22 @@ void fr_visitors_next_generation(void)
 		__atomic_add_fetch(&shared->generation, 1, __ATOMIC_SEQ_CST);
 }
 
+void fr_visitors_begin_generation(void)
+{
+	fr_visitors_next_generation();
+	if (shared)
+		with.begins();
+}
+
 int64_t fr_visitors_news(void)
 {
 	return shared ? __atomic_load_n(&shared->news, __ATOMIC_SEQ_CST) : 0;
 }
 
-int64_t fr_visitors_next_news(void)
+void fr_visitors_note_news(int64_t number)
 {
-	return shared ? __atomic_add_fetch(&shared->news, 1, __ATOMIC_SEQ_CST) : 0;
+	if (shared)
+		__atomic_store_n(&shared->news, number, __ATOMIC_SEQ_CST);
 }
 
 void fr_visitors_join(int wid)

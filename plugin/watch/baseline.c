@@ -8,9 +8,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "child.h"
 #include "watch/baseline.h"
 #include "watch/content.h"
 #include "watch/tree.h"
@@ -59,6 +61,7 @@ static void read_all(struct fr_tree *tree, struct fr_slot *slots)
 {
 	struct fr_node *node, *root;
 
+	(void)prctl(PR_SET_NAME, "fastreload-read");
 	(void)setpriority(PRIO_PROCESS, 0, 10); /* the application is starting at the same time */
 	for_each_file(tree, node, root)
 	{
@@ -74,7 +77,7 @@ static void read_all(struct fr_tree *tree, struct fr_slot *slots)
 	}
 }
 
-static size_t number_unknown_files(struct fr_tree *tree)
+static size_t number_unknown_files(struct fr_tree *tree, bool (*is_wanted)(const char *name))
 {
 	struct fr_node *node, *root;
 	uint32_t count = 0;
@@ -83,15 +86,16 @@ static size_t number_unknown_files(struct fr_tree *tree)
 	{
 		node->baseline_slot = 0;
 		if (!node->stamp.has_hash && node->stamp.size <= FR_CONTENT_MAX_BYTES &&
-		    count < UINT32_MAX)
+		    count < UINT32_MAX && (!is_wanted || is_wanted(node->name)))
 			node->baseline_slot = ++count;
 	}
 	return count;
 }
 
-int fr_baseline_start(struct fr_tree *tree, struct fr_baseline **ret_baseline)
+int fr_baseline_start(struct fr_tree *tree, bool (*is_wanted)(const char *name),
+		      struct fr_baseline **ret_baseline)
 {
-	size_t len = number_unknown_files(tree);
+	size_t len = number_unknown_files(tree, is_wanted);
 	struct fr_baseline *baseline;
 
 	if (len == 0) {
@@ -108,7 +112,7 @@ int fr_baseline_start(struct fr_tree *tree, struct fr_baseline **ret_baseline)
 		free(baseline);
 		return -ENOMEM;
 	}
-	baseline->child = fork();
+	baseline->child = fr_child_fork(); /* signals stay blocked: it ends soon enough */
 	if (baseline->child == 0) {
 		read_all(tree, baseline->slots);
 		fr_baseline_free(baseline); /* so that tools that look for leaks find none in a
@@ -116,7 +120,7 @@ int fr_baseline_start(struct fr_tree *tree, struct fr_baseline **ret_baseline)
 		_exit(0);
 	}
 	if (baseline->child < 0) {
-		int error = -errno;
+		int error = baseline->child;
 
 		fr_baseline_free(baseline);
 		return error;

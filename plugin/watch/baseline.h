@@ -17,11 +17,12 @@ struct fr_node;
 struct fr_tree;
 
 /*
- * Starts a child that reads every file of the tree whose content is not known. The tree is borrowed
- * for the call. 0 with *ret_baseline owned by the caller, and NULL if nothing is left to read; or a
- * negative errno. Does not block.
+ * Starts a child that reads every file of the tree whose content is not known, or of these only
+ * those whose names are wanted (NULL: all). The tree is borrowed for the call. 0 with *ret_baseline
+ * owned by the caller, and NULL if nothing is left to read; or a negative errno. Does not block.
  */
-int fr_baseline_start(struct fr_tree *tree, struct fr_baseline **ret_baseline);
+int fr_baseline_start(struct fr_tree *tree, bool (*is_wanted)(const char *name),
+		      struct fr_baseline **ret_baseline);
 
 /* The child, for the caller to wait for; 0 once fr_baseline_finish was called. */
 pid_t fr_baseline_pid(const struct fr_baseline *baseline);

@@ -37,7 +37,7 @@ struct fr_opens {
 	struct timespec since; /* a file that was written to later has no earlier time */
 };
 
-static bool is_source(const char *name)
+bool fr_opens_is_source(const char *name)
 {
 	size_t len = strlen(name);
 
@@ -47,7 +47,7 @@ static bool is_source(const char *name)
 static bool has_data(const struct fr_node *folder)
 {
 	for (const struct fr_node *node = fr_tree_first_child(folder); node; node = node->next) {
-		if (node->kind == FR_NODE_FILE && !is_source(node->name))
+		if (node->kind == FR_NODE_FILE && !fr_opens_is_source(node->name))
 			return true;
 	}
 	return false;
@@ -199,7 +199,7 @@ static bool take_event(const struct fr_opens *opens, const struct inotify_event 
 	if (event->mask & IN_Q_OVERFLOW)
 		return false;
 	if (!(event->mask & IN_OPEN) || event->mask & IN_ISDIR || event->len == 0 ||
-	    is_source(event->name))
+	    fr_opens_is_source(event->name))
 		return true;
 	return (size_t)snprintf(path, sizeof(path), "%s/%s", opens->folders[event->wd - 1].path,
 				event->name) < sizeof(path) &&

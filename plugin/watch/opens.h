@@ -44,6 +44,9 @@ void fr_opens_resume(struct fr_opens *opens);
  */
 bool fr_opens_tells(const struct fr_opens *opens, const char *path);
 
+/* Is a file of this name a source, of which Python tells? What opens it is not heard of here. */
+bool fr_opens_is_source(const char *name);
+
 /* The descriptor that it listens with, or -1. */
 int fr_opens_fd(const struct fr_opens *opens);
 

@@ -18,7 +18,8 @@
 
 #include "watch/push_socket.h"
 
-#define FR_PUSH_BACKLOG 64
+/* Who comes when it is full waits for a second, until the kernel of the other side tries again. */
+#define FR_PUSH_BACKLOG 1024
 
 static int refuse(int code, char *error, size_t error_size, const char *sentence)
 {

@@ -163,6 +163,7 @@ class Log:
         self._offset = 0
         self._rest = ""
         self._counts: dict[re.Pattern[str], tuple[int, int]] = {}
+        self._lasts: dict[re.Pattern[str], tuple[int, int]] = {}
 
     def refresh(self) -> "Log":
         """Takes in what was written since the last call."""
@@ -184,6 +185,16 @@ class Log:
         total += sum(1 for line in self.lines[seen:] if pattern.search(line))
         self._counts[pattern] = (len(self.lines), total)
         return total
+
+    def last(self, pattern: re.Pattern[str]) -> int:
+        """Returns the number of the last line that matches, or -1."""
+        self.refresh()
+        seen, last = self._lasts.get(pattern, (0, -1))
+        for number in range(seen, len(self.lines)):
+            if pattern.search(self.lines[number]):
+                last = number
+        self._lasts[pattern] = (len(self.lines), last)
+        return last
 
     def matching(self, pattern: re.Pattern[str] | str, since: int = 0) -> list[str]:
         """Returns the matching lines from line number `since` on."""
@@ -460,10 +471,10 @@ class Instance(Server):
         self.wait_baseline()
 
     def wait_baseline(self) -> None:
-        """Waits until the plugin knows the contents of all files, which it says once per exec."""
+        """Waits until the plugin knows the contents of all files, which it says once after the last exec."""
         if self.has_plugin and self.verbose:
             self.wait(
-                lambda: self.log.count(BASELINE) >= self.log.count(IMAGE),
+                lambda: self.log.last(BASELINE) > self.log.last(IMAGE),
                 RELOAD_DEADLINE_S,
                 "the contents of all files are known",
             )

@@ -70,6 +70,7 @@ class Page:
         self.data = b""
         self.head = b""
         self.heard: list[dict] = []
+        self.ids: list[int] = []  # Of each, the number of the last news up to it.
         self.last_id = -1
         self.beats = 0
         self.is_closed = False
@@ -94,6 +95,12 @@ class Page:
                     self.last_id = int(line[4:])
                 if line.startswith(b"data: "):
                     self.heard.append(json.loads(line[6:]))
+                    self.ids.append(self.last_id)
+
+    def take_all(self) -> None:
+        """Reads all that there is, up to the end if that is there."""
+        while not self.is_closed and self.poll.poll(0):
+            self.take_in()
 
     def hear(self, kind: str, *, since: int = 0, deadline_s: float = DEADLINE_S) -> dict:
         """Waits for a message of this type, from number `since` on, and returns it."""
@@ -105,6 +112,15 @@ class Page:
             assert time.monotonic() < end, f"no {kind!r} was heard, but {self.head!r} and {self.heard}"
             assert not self.is_closed, f"it was closed after {self.head!r} and {self.heard}"
             self.take_in(0.05)
+
+    def is_loaded_again(self, generation: int, since: int) -> bool:
+        """Tells whether a page of this generation, and as new as these news, has heard what it is loaded again for, as client.js has it."""
+        for message, number in zip(self.heard, self.ids):
+            if message["type"] == "hello" and (message["generation"] != generation or message["since"] > since):
+                return True
+            if message["type"] == "reload" and number > since:
+                return True
+        return False
 
     def close(self) -> None:
         """Goes away."""

@@ -1,6 +1,6 @@
 """Open pages follow the code: what they are told, through everything that may stand before uWSGI, and what strangers are not.
 
-The pages here are sockets; real ones, in Chromium, are in test_chromium.py.
+The pages here are sockets; real ones, in Chromium, are in test_page.py.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import re
 import signal
 import socket
 import ssl
+import statistics
 import struct
 import subprocess
 import threading
@@ -23,6 +24,7 @@ import pytest
 
 import apps
 import harness
+import load
 import nginx
 import waiting
 from harness import Instance, Server, children_of, free_port, process_name, wait_until
@@ -181,6 +183,74 @@ def test_the_next_hub_knows_who_has_missed_something() -> None:
         with Page(app.socket_path, since=0) as page:
             assert page.hear("hello")["since"] == 1
             assert page.last_id == 0
+
+
+class Visitor:
+    """Somebody who gets a page, and whose page then listens."""
+
+    def __init__(self, app: Instance) -> None:
+        self.address = app.socket_path
+        self.answer = ask(self.address, "/page")
+        self.page = Page(self.address, since=since_of(self.answer))
+
+    def is_loaded_again(self) -> bool:
+        """Tells whether the page was told of what it is loaded again for; it comes again if the process that tells it has ended."""
+        self.page.take_all()
+        while not self.page.heard or self.page.is_closed:
+            if self.page.is_closed:
+                self.page = Page(self.address, since=since_of(self.answer))
+            self.page.take_in(0.05)
+        return self.page.is_loaded_again(generation_of(self.answer), since_of(self.answer))
+
+
+def test_a_page_of_new_code_is_not_loaded_again_however_late_the_news_are() -> None:
+    with browsing() as app, Page(app.socket_path) as open_page:
+        open_page.hear("hello")
+        hub = wait_hub(app)
+        os.kill(hub, signal.SIGSTOP)
+        app.wait(lambda: harness.process_state(hub) == "T", 15, "it hears nothing")
+        old = Visitor(app)
+        app.save("words.py", 'WORD = "second"\n')
+        app.wait(lambda: b"second</body>" in ask(app.socket_path, "/page"), 15, "the new code serves")
+        new = Visitor(app)
+        os.kill(hub, signal.SIGCONT)
+        assert open_page.hear("reload")["generation"] == generation_of(new.answer)
+        app.save("static/css/site.css", "a { color: blue }\n")  # Behind that nothing else comes.
+        for visitor in (old, new):
+            visitor.page.hear("assets")
+        assert b"first</body>" in old.answer and old.is_loaded_again()
+        assert b"second</body>" in new.answer and not new.is_loaded_again()
+
+
+@pytest.mark.parametrize("action", ["swap", "reload"])
+def test_of_pages_that_come_while_the_code_changes_exactly_the_old_ones_are_loaded_again(action: str) -> None:
+    with browsing(f"action = {action}", ini=("listen = 100",)) as app:
+        for number in range(5):
+            visitors: list[Visitor] = []
+            is_over = threading.Event()
+
+            def come_and_come() -> None:
+                while not is_over.is_set() and len(visitors) < 900:  # There is room for 1024.
+                    visitors.append(Visitor(app))
+
+            crowd = [threading.Thread(target=come_and_come) for _ in range(3)]
+            for thread in crowd:
+                thread.start()
+            before = app.reload_count()
+            app.save("words.py", f'WORD = "word {number}"\n')
+            app.wait(lambda: app.reload_count() > before, 15, "it is reloaded")
+            for _ in range(20):
+                visitors.append(Visitor(app))
+            is_over.set()
+            for thread in crowd:
+                thread.join()
+            is_new = [f"word {number}</body>".encode() in visitor.answer for visitor in visitors]
+            assert any(is_new) and not all(is_new)
+            with Page(app.socket_path) as last:  # What there was to tell has been told before it is greeted.
+                last.hear("hello")
+            for visitor, has_new in zip(visitors, is_new):
+                assert visitor.is_loaded_again() != has_new, (visitor.answer, visitor.page.heard, visitor.page.ids)
+                visitor.page.close()
 
 
 def test_scripts_load_pages_again_without_a_reload_of_the_code() -> None:
@@ -481,6 +551,18 @@ def test_strangers_are_turned_away(what: str) -> None:
         assert status_of(ask(app.socket_path, "/page", REFUSED[what])) == 200  # The application's own business.
 
 
+def test_strangers_are_turned_away_from_livereloads_port() -> None:
+    port = free_port()
+    with browsing(f"livereload = 127.0.0.1:{port}") as app:
+        app.wait(lambda: can_connect(port), 15, "the port is open")
+        for headers in (REFUSED["another host"], REFUSED["another origin"], REFUSED["no origin of anybody"]):
+            with LiveReload(("127.0.0.1", port), headers=headers) as client:
+                assert b" 403 " in client.head and client.read_frame()[0] == -1
+        # That port is for pages of other servers of this host as well.
+        with LiveReload(("127.0.0.1", port), headers={"Origin": "http://localhost:3000"}) as client:
+            assert client.say_hello()["command"] == "hello"
+
+
 def test_a_host_that_the_instance_was_told_may_listen() -> None:
     with browsing("browser-host = mysite.test") as app:
         headers = {"Host": "mysite.test:8000", "Origin": "http://mysite.test:8000"}
@@ -514,9 +596,11 @@ def test_half_open_connections_to_livereloads_port_hold_nobody_up() -> None:
         app.wait(lambda: can_connect(port), 15, "the port is open")
         hub = wait_hub(app)
         before = len(os.listdir(f"/proc/{hub}/fd"))
+        begun = time.monotonic()
         for _ in range(2000):
             connection = stack.enter_context(connect(("127.0.0.1", port)))
             connection.sendall(b"GET /livereload HTTP/1.1\r\nHost: local")
+        assert time.monotonic() - begun < 5  # Nobody waits until the kernel tries again, after a second.
         with LiveReload(("127.0.0.1", port)) as client:
             assert client.say_hello()["command"] == "hello"
             assert len(os.listdir(f"/proc/{hub}/fd")) < before + 200
@@ -565,6 +649,73 @@ def test_who_never_reads_is_dropped() -> None:
                 raise AssertionError("it was not dropped")
             app.path(name).unlink(missing_ok=True)
         deaf.close()
+
+
+def deaf(app: Instance, path: str, headers: dict[str, str]) -> socket.socket:
+    """Returns a connection of somebody who asks, and reads nothing."""
+    connection = connect(app.socket_path)
+    connection.sendall(request_bytes(PATH + path, headers))
+    return connection
+
+
+UPGRADE = {"Upgrade": "websocket", "Connection": "Upgrade", "Sec-WebSocket-Version": "13", "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ=="}
+
+
+@contextlib.contextmanager
+def attacked(app: Instance, port: int) -> Iterator[None]:
+    """Half-open connections come without end, strangers knock, and there are many who never read."""
+    is_over, are_many = threading.Event(), threading.Event()
+
+    def open_halves() -> None:
+        with contextlib.ExitStack() as stack:
+            for number in range(4000):
+                if number == 2000:
+                    are_many.set()
+                if is_over.wait(0.001 if are_many.is_set() else 0):
+                    return
+                with contextlib.suppress(OSError):
+                    stack.enter_context(connect(("127.0.0.1", port))).sendall(b"GET /livereload HTTP/1.1\r\nHost: local")
+            is_over.wait()
+
+    def knock() -> None:
+        while not is_over.wait(0.01):
+            with contextlib.suppress(OSError), connect(("127.0.0.1", port)) as connection:
+                connection.sendall(request_bytes("/livereload", {**UPGRADE, "Origin": "http://evil.example"}))
+                read_all(connection)
+
+    attackers = [threading.Thread(target=attack) for attack in (open_halves, knock)]
+    with contextlib.ExitStack() as stack:
+        for number in range(100):
+            ask_for = ("/events", {}) if number % 2 else ("/livereload", UPGRADE)
+            stack.enter_context(deaf(app, *ask_for))
+        for attacker in attackers:
+            attacker.start()
+        try:
+            assert are_many.wait(60)
+            yield
+        finally:
+            is_over.set()
+            for attacker in attackers:
+                attacker.join()
+
+
+def test_the_application_does_not_notice_who_attacks() -> None:
+    port = free_port()
+    app = waiting.instance()
+    app.options.append(f"fastreload-livereload = 127.0.0.1:{port}")
+    with app:
+        app.wait(lambda: can_connect(port), 15, "the port is open")
+        hub, ratios = wait_hub(app), []
+        while not ratios or (ratios[-1] > 1.5 and len(ratios) < 3):
+            quiet = waiting.block(app, 1, 500)
+            with attacked(app, port):
+                ratios.append(statistics.median(waiting.block(app, 1, 500)) / statistics.median(quiet))
+                with Page(app.socket_path) as page:
+                    page.hear("hello")
+                    app.save("parts/value.py", apps.part(load.version(len(ratios))))
+                    page.hear("reload")
+        assert min(ratios) <= 1.5, ratios
+        assert hub_pid(app) == hub
 
 
 # Many pages.

@@ -8,9 +8,9 @@ from typing import Iterator, NamedTuple
 
 import pytest
 
-from harness import Instance, wait_until
+from harness import Instance, free_port, wait_until
 from pages import ask, connect, request_bytes
-from test_browser import TAG
+from test_browser import TAG, can_connect
 
 PAGE = b"<!doctype html><html><head><title>x</title></head><body>y</body></html>"
 LONG = PAGE.replace(b">y<", b">" + b"<p>long</p>" * 20000 + b"<")
@@ -156,7 +156,7 @@ FILES = {"wsgi.py": APPLICATION, "page.html": PAGE.decode()}
 
 @pytest.fixture(scope="module", name="both")
 def _both() -> Iterator[tuple[Instance, Instance]]:
-    ini = ("static-map = /static=.", "add-header = X-Added: 1")
+    ini = ("static-map = /static=.", "honour-range = true", "add-header = X-Added: 1")
     with Instance(FILES, ini=ini, fastreload=["browser = true"]) as with_script:
         with Instance(FILES, ini=ini) as without:
             yield with_script, without
@@ -203,11 +203,37 @@ def test_a_policy_that_comes_late_is_heeded(both: tuple[Instance, Instance], nam
     assert re.fullmatch(re.escape(plain).replace(rb"</head>", rb" +</head>"), body), body
 
 
-def test_files_are_the_same(both: tuple[Instance, Instance]) -> None:
-    for path in ("/file", "/static/page.html"):
-        with_script, without = (ask(app.socket_path, path) for app in both)
-        drop = re.compile(rb"Last-Modified: [^\r]*\r\n")
-        assert drop.sub(b"", with_script) == drop.sub(b"", without) and PAGE in with_script
+# How a file is asked for: the method, other headers, and the status of the answer.
+WAYS = {
+    "as a whole": ("GET", {}, b"200"),
+    "its head": ("HEAD", {}, b"200"),
+    "a range of it": ("GET", {"Range": "bytes=0-9"}, b"206"),
+    "if it has changed": ("GET", {"If-Modified-Since": "Sat, 01 Jan 2099 00:00:00 GMT"}, b"304"),
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("path", ["/file", "/static/page.html"])
+def test_files_are_the_same(both: tuple[Instance, Instance], path: str, way: str) -> None:
+    method, headers, status = WAYS[way]
+    with_script, without = (ask(app.socket_path, path, headers, method=method) for app in both)
+    drop = re.compile(rb"Last-Modified: [^\r]*\r\n")
+    assert drop.sub(b"", with_script) == drop.sub(b"", without)
+    assert with_script.split()[1] == (status if path == "/static/page.html" else b"200")
+
+
+def test_through_a_router_that_keeps_connections_each_answer_ends_where_it_says() -> None:
+    port, inside = free_port(), free_port()
+    ini = (f"http = 127.0.0.1:{port}", "http-keepalive = 1", f"http-to = 127.0.0.1:{inside}", f"socket = 127.0.0.1:{inside}")
+    with Instance(FILES, ini=ini, fastreload=["browser = true"], application=("plugins = python3,http", "module = wsgi")) as app:
+        app.wait(lambda: can_connect(port), 15, "the router listens")
+        with connect(("127.0.0.1", port)) as connection, connection.makefile("rb") as stream:
+            for name in ("a page", "a fragment", "a long page", "for htmx", "an error page"):
+                case = CASES[name]
+                connection.sendall(request_bytes(f"/{NUMBERS[name]}", case.asked))
+                head = b"".join(iter(stream.readline, b"\r\n"))
+                body = stream.read(int(re.search(rb"Content-Length: (\d+)", head).group(1)))
+                assert TAG.sub(b"", body) == b"".join(case.chunks) and len(TAG.findall(body)) == (name in PAGES)
 
 
 def test_a_page_that_comes_slowly_is_passed_on_as_it_comes(both: tuple[Instance, Instance]) -> None:
@@ -233,6 +259,21 @@ def test_what_uwsgi_itself_compresses_has_the_script() -> None:
         head, _, body = answer.partition(b"\r\n\r\n")
         assert b"Content-Encoding: gzip" in head
         assert TAG.search(gzip.decompress(body))
+
+
+def test_what_uwsgi_itself_chunks_has_the_script() -> None:
+    ini = ("plugin = transformation_chunked", "route-run = addheader:Transfer-Encoding: chunked", "route-run = chunked:")
+    with Instance(FILES, ini=ini, fastreload=["browser = true"], ready=False) as app:
+        if wait_until(lambda: app.process.poll() is not None or app.try_get(), 20, "it starts", app.log.tail) is True:
+            pytest.skip("this uWSGI has no chunked transformation")
+        for name in ("without a length", "in two pieces", "a long page in pieces"):
+            head, _, rest = ask(app.socket_path, f"/{NUMBERS[name]}").partition(b"\r\n\r\n")
+            body = b""
+            while rest:
+                size, _, rest = rest.partition(b"\r\n")
+                body, rest = body + rest[: int(size, 16)], rest[int(size, 16) + 2 :]
+            assert b"Transfer-Encoding: chunked" in head and len(TAG.findall(body)) == 1
+            assert TAG.sub(b"", body) == b"".join(CASES[name].chunks)
 
 
 @pytest.mark.parametrize("name", ["a policy that forbids it", "a policy in the page that forbids it", *BLANKS])

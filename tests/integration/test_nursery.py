@@ -861,6 +861,21 @@ def test_the_first_workers_are_loaded_once_and_have_the_first_slots(ini: Sequenc
         assert loads.read_text() == "xx"
 
 
+@pytest.mark.parametrize("name, text, loads_of_it", (("page.yaml", value("s0"), "x"), ("data.yaml", READ_BY_C.format("data.yaml"), "xx")), ids=("read late", "read by C"))
+def test_the_first_edit_of_a_data_file_goes_on_from_behind_what_has_not_read_it(name: str, text: str, loads_of_it: str) -> None:
+    files = {**SLOW, "wsgi.py": "import package\n" + LATE_PAGE, "settings.py": NOTE + BURN + text, "templates/page.yaml": "p0\n", "templates/data.yaml": "d0\n"}
+    large = {f"{folder}/{number}.yaml": "" for folder in ("before", "templates", "within") for number in range(100)}
+    app, loads = noting({**files, **large})
+    for path in large:
+        os.truncate(app.path(path), 1 << 20)  # The plugin itself takes a while to read them.
+    with app:
+        app.wait_ready()
+        on_the_way(app)
+        edit(app, f"templates/{name}", "edited\n")
+        assert "edited" in ask(app)
+        assert loads.read_text() == loads_of_it
+
+
 def test_saves_during_the_first_load_are_served() -> None:
     with Instance(SLOW, ready=False) as app:
         app.wait(lambda: any(process_name(pid) == "fastreload-load" for pid in others(app)), 10, "it loads")

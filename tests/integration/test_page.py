@@ -9,7 +9,6 @@ from __future__ import annotations
 import functools
 import http.server
 import re
-import shutil
 import threading
 from pathlib import Path
 from typing import Iterator
@@ -42,7 +41,6 @@ SYNTAX_ERROR = "def broken(:\n"
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     """One browser for all."""
-    shutil.rmtree(OUTPUT, ignore_errors=True)
     with Browser() as one:
         yield one
 

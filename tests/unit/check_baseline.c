@@ -71,7 +71,7 @@ START_TEST(test_child_reads_all_and_is_not_needed_twice)
 
 	ck_assert_int_eq(fr_world_arm(&world, false), 0);
 	ck_assert(!node("a.py")->stamp.has_hash);
-	ck_assert_int_eq(fr_baseline_start(tree(), &baseline), 0);
+	ck_assert_int_eq(fr_baseline_start(tree(), NULL, &baseline), 0);
 	ck_assert_uint_eq(fr_baseline_files(baseline), 2);
 	wait_for(baseline);
 	fr_baseline_finish(baseline, tree());
@@ -79,9 +79,34 @@ START_TEST(test_child_reads_all_and_is_not_needed_twice)
 	fr_baseline_free(baseline);
 	ck_assert(node("a.py")->stamp.has_hash && node("pkg/b.py")->stamp.has_hash);
 	ck_assert_uint_eq(node("a.py")->baseline_slot, 0);
-	ck_assert_int_eq(fr_baseline_start(tree(), &baseline), 0);
+	ck_assert_int_eq(fr_baseline_start(tree(), NULL, &baseline), 0);
 	ck_assert_ptr_null(baseline);
 	fr_baseline_free(NULL);
+}
+END_TEST
+
+static bool is_b(const char *name)
+{
+	return strcmp(name, "b.py") == 0;
+}
+
+START_TEST(test_child_reads_what_is_wanted_and_the_next_one_the_rest)
+{
+	struct fr_baseline *baseline;
+
+	ck_assert_int_eq(fr_world_arm(&world, false), 0);
+	ck_assert_int_eq(fr_baseline_start(tree(), is_b, &baseline), 0);
+	ck_assert_uint_eq(fr_baseline_files(baseline), 1);
+	wait_for(baseline);
+	fr_baseline_finish(baseline, tree());
+	fr_baseline_free(baseline);
+	ck_assert(!node("a.py")->stamp.has_hash && node("pkg/b.py")->stamp.has_hash);
+	ck_assert_int_eq(fr_baseline_start(tree(), NULL, &baseline), 0);
+	ck_assert_uint_eq(fr_baseline_files(baseline), 1);
+	wait_for(baseline);
+	fr_baseline_finish(baseline, tree());
+	fr_baseline_free(baseline);
+	ck_assert(node("a.py")->stamp.has_hash);
 }
 END_TEST
 
@@ -92,7 +117,7 @@ START_TEST(test_empty_tree_needs_no_child)
 	ck_assert_int_eq(fr_disk_remove(fr_disk_at(world.root, "a.py")), 0);
 	ck_assert_int_eq(fr_disk_remove(fr_disk_at(world.root, "pkg")), 0);
 	ck_assert_int_eq(fr_world_arm(&world, false), 0);
-	ck_assert_int_eq(fr_baseline_start(tree(), &baseline), 0);
+	ck_assert_int_eq(fr_baseline_start(tree(), NULL, &baseline), 0);
 	ck_assert_ptr_null(baseline);
 }
 END_TEST
@@ -104,7 +129,7 @@ START_TEST(test_file_changed_between_stamp_and_read_is_not_believed)
 	ck_assert_int_eq(fr_world_arm(&world, false), 0);
 	fr_disk_write(fr_disk_at(world.root, "a.py"), "two and longer");
 	ck_assert_int_eq(fr_disk_remove(fr_disk_at(world.root, "pkg/b.py")), 0);
-	ck_assert_int_eq(fr_baseline_start(tree(), &baseline), 0);
+	ck_assert_int_eq(fr_baseline_start(tree(), NULL, &baseline), 0);
 	wait_for(baseline);
 	fr_baseline_finish(baseline, tree());
 	fr_baseline_free(baseline);
@@ -121,7 +146,7 @@ START_TEST(test_verify_asks_the_child_that_is_not_finished)
 	const char *path = fr_disk_at(world.root, "a.py");
 
 	ck_assert_int_eq(fr_world_arm(&world, false), 0);
-	ck_assert_int_eq(fr_baseline_start(tree(), &baseline), 0);
+	ck_assert_int_eq(fr_baseline_start(tree(), NULL, &baseline), 0);
 	fr_watcher_use_baseline(world.watcher, baseline);
 	wait_for(baseline);
 	fr_disk_write(path, "one");
@@ -141,7 +166,7 @@ START_TEST(test_child_that_is_killed_leaves_the_rest_unknown)
 	struct fr_baseline *baseline;
 
 	ck_assert_int_eq(fr_world_arm(&world, false), 0);
-	ck_assert_int_eq(fr_baseline_start(tree(), &baseline), 0);
+	ck_assert_int_eq(fr_baseline_start(tree(), NULL, &baseline), 0);
 	fr_baseline_free(baseline); /* does not wait, and the child does not mind */
 	ck_assert_int_gt(wait(NULL), 0);
 	ck_assert(!node("a.py")->stamp.has_hash);
@@ -291,6 +316,7 @@ Suite *fr_check_baseline_suite(void)
 	tcase_set_timeout(tcase, 20);
 	tcase_add_checked_fixture(tcase, setup, teardown);
 	tcase_add_test(tcase, test_child_reads_all_and_is_not_needed_twice);
+	tcase_add_test(tcase, test_child_reads_what_is_wanted_and_the_next_one_the_rest);
 	tcase_add_test(tcase, test_empty_tree_needs_no_child);
 	tcase_add_test(tcase, test_file_changed_between_stamp_and_read_is_not_believed);
 	tcase_add_test(tcase, test_verify_asks_the_child_that_is_not_finished);

@@ -179,7 +179,7 @@ static void read_baseline(struct fr_world *world)
 	struct fr_baseline *baseline;
 	int status;
 
-	ck_assert_int_eq(fr_baseline_start(tree, &baseline), 0);
+	ck_assert_int_eq(fr_baseline_start(tree, NULL, &baseline), 0);
 	if (!baseline)
 		return;
 	ck_assert_int_eq(waitpid(fr_baseline_pid(baseline), &status, 0), fr_baseline_pid(baseline));
