@@ -415,6 +415,8 @@ static struct py_object *freeze_function(struct py_object *self, struct py_objec
 	const char *wanted = hooks->freeze((enum fr_python_moment)py.as_long(moment));
 
 	(void)self;
+	if (wanted && noted)
+		fr_uses_look_anew(noted);
 	return wanted ? py.from_path(wanted) : py.from_bool(0);
 }
 
