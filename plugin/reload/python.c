@@ -18,7 +18,16 @@ __asm__(".section .rodata\n"
 	".previous\n");
 extern const char fr_agent_source[];
 
-/* The same of what is only needed when a module was edited. */
+/* The same, compiled by the Python that was there when this was built (uwsgiplugin.py). */
+#if __has_include("fastreload_agent.h")
+#include "fastreload_agent.h"
+static const unsigned char agent_code[] = {FR_AGENT_CODE};
+#else
+#define FR_AGENT_MAGIC -1
+static const unsigned char agent_code[] = {0};
+#endif
+
+/* The source of what is only needed when a module was edited. */
 __asm__(".section .rodata\n"
 	"fr_statements_source:\n"
 	".incbin \"reload/statements.py\"\n"
@@ -55,6 +64,9 @@ static struct {
 	struct py_object *(*dict_get)(struct py_object *, const char *);
 	struct py_object *(*get_builtins)(void);
 	struct py_object *(*run)(const char *, int, struct py_object *, struct py_object *);
+	struct py_object *(*run_code)(struct py_object *, struct py_object *, struct py_object *);
+	struct py_object *(*read_code)(const char *, ssize_t);
+	long (*magic)(void);
 	struct py_object *(*new_function)(struct py_method *, struct py_object *,
 					  struct py_object *);
 	struct py_object *(*call)(struct py_object *, const char *, ...);
@@ -94,6 +106,9 @@ static const struct {
 	{"PyDict_GetItemString", (void **)&py.dict_get},
 	{"PyEval_GetBuiltins", (void **)&py.get_builtins},
 	{"PyRun_String", (void **)&py.run},
+	{"PyEval_EvalCode", (void **)&py.run_code},
+	{"PyMarshal_ReadObjectFromString", (void **)&py.read_code},
+	{"PyImport_GetMagicNumber", (void **)&py.magic},
 	{"PyCFunction_NewEx", (void **)&py.new_function},
 	{"PyObject_CallFunction", (void **)&py.call},
 	{"PyObject_Call", (void **)&py.call_with},
@@ -420,6 +435,23 @@ static int audit(const char *name, struct py_object *args, void *ctx)
 	return 0;
 }
 
+/* Code that is compiled already means the same to a Python of the same number only, by which it
+ * judges its own .pyc files. Otherwise it compiles the source, which takes 3 ms. */
+static struct py_object *execute_agent(void)
+{
+	struct py_object *code = NULL, *result;
+
+	if (py.magic() == FR_AGENT_MAGIC)
+		code = py.read_code((const char *)agent_code, sizeof(agent_code));
+	if (!code) {
+		py.clear_error();
+		return py.run(fr_agent_source, PY_FILE_INPUT, agent, agent);
+	}
+	result = py.run_code(code, agent, agent);
+	drop(code);
+	return result;
+}
+
 /* Before anything is noted: what the agent imports is its own. */
 static bool run_agent(void)
 {
@@ -428,7 +460,7 @@ static bool run_agent(void)
 	agent = py.dict_new();
 	if (agent) {
 		py.dict_set(agent, "__builtins__", py.get_builtins());
-		result = py.run(fr_agent_source, PY_FILE_INPUT, agent, agent);
+		result = execute_agent();
 	}
 	if (!result)
 		py.print_error();
