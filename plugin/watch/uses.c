@@ -30,20 +30,20 @@ enum depth {
 	DEPTH_ALL,
 };
 
+/* There are thousands, in each process that waits. */
 struct use {
 	char *path;
-	dev_t dev;
-	ino_t ino;
-	off_t size;
-	struct timespec mtime, ctime;
-	bool is_watched;
-	int error;       /* why it could not be looked at, mostly ENOENT; 0: it is there */
-	bool is_listing; /* a watched folder: its entries count, not its times */
-	bool is_link;    /* the link itself, not what it leads to */
-	bool is_read;    /* more than asked about */
-	enum depth depth;
-	mode_t type;
+	uint64_t dev, ino;
+	int64_t size;
+	int64_t mtime_ns, ctime_ns;
 	uint64_t entries; /* a hash of their names, in any order */
+	mode_t type;
+	int16_t error; /* why it could not be looked at, mostly ENOENT; 0: it is there */
+	uint8_t depth; /* enum depth */
+	bool is_watched : 1;
+	bool is_listing : 1; /* a watched folder: its entries count, not its times */
+	bool is_link : 1;    /* the link itself, not what it leads to */
+	bool is_read : 1;    /* more than asked about */
 };
 
 struct fr_uses {
@@ -217,14 +217,19 @@ static bool hash_entries(const struct fr_uses *uses, const char *folder, uint64_
 	return true;
 }
 
+static int64_t in_ns(struct timespec time)
+{
+	return (int64_t)((uint64_t)time.tv_sec * 1000000000 + (uint64_t)time.tv_nsec);
+}
+
 static void stamp(struct use *use, const struct stat *st)
 {
 	use->type = st->st_mode & S_IFMT;
 	use->dev = st->st_dev;
 	use->ino = st->st_ino;
 	use->size = st->st_size;
-	use->mtime = st->st_mtim;
-	use->ctime = st->st_ctim;
+	use->mtime_ns = in_ns(st->st_mtim);
+	use->ctime_ns = in_ns(st->st_ctim);
 }
 
 /* The path of what is not there; false: it does not fit. */
@@ -268,7 +273,7 @@ static struct use *add(struct fr_uses *uses, const char *path, int error, const 
 	*ret_is_more = !use || (use->depth < depth && !error);
 	if (use && *ret_is_more) {
 		stamp(use, st);
-		use->depth = depth;
+		use->depth = (uint8_t)depth;
 	}
 	if (use)
 		return use;
@@ -277,7 +282,7 @@ static struct use *add(struct fr_uses *uses, const char *path, int error, const 
 		return NULL;
 	}
 	use = &uses->items[uses->len];
-	*use = (struct use){.path = strdup(path), .error = error, .depth = depth};
+	*use = (struct use){.path = strdup(path), .error = (int16_t)error, .depth = (uint8_t)depth};
 	if (!use->path) {
 		uses->is_incomplete = true;
 		return NULL;
@@ -585,8 +590,7 @@ static bool is_current(const struct fr_uses *uses, const struct use *use)
 		return hash_entries(uses, use->path, &entries) && entries == use->entries;
 	return (use->is_link ? lstat : stat)(use->path, &st) == 0 && st.st_ino == use->ino &&
 	       st.st_dev == use->dev && st.st_size == use->size &&
-	       st.st_mtim.tv_sec == use->mtime.tv_sec && st.st_mtim.tv_nsec == use->mtime.tv_nsec &&
-	       st.st_ctim.tv_sec == use->ctime.tv_sec && st.st_ctim.tv_nsec == use->ctime.tv_nsec;
+	       in_ns(st.st_mtim) == use->mtime_ns && in_ns(st.st_ctim) == use->ctime_ns;
 }
 
 /* The latest first: that is where people edit. */
@@ -612,8 +616,8 @@ static struct fr_stamp stamp_of(const struct use *use)
 		.dev = (uint32_t)use->dev,
 		.ino = use->ino,
 		.size = use->size,
-		.mtime_ns = (int64_t)use->mtime.tv_sec * 1000000000 + use->mtime.tv_nsec,
-		.ctime_ns = (int64_t)use->ctime.tv_sec * 1000000000 + use->ctime.tv_nsec,
+		.mtime_ns = use->mtime_ns,
+		.ctime_ns = use->ctime_ns,
 	};
 }
 
