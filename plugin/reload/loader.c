@@ -139,8 +139,7 @@ static int count_threads(void)
 	return len;
 }
 
-/* Why a copy of this process would not be as good as the process; NULL: it would. */
-static const char *unsuitable(void)
+static const char *find_unsuitable(void)
 {
 	const struct timespec moment = {.tv_nsec = 1000000};
 
@@ -156,6 +155,19 @@ static const char *unsuitable(void)
 	if (count_shared() > loader.shared_at_start + fr_frozen_mappings())
 		return "the application shares memory with the processes that it forks";
 	return NULL;
+}
+
+/* Why a copy of this process would not be as good as the process; NULL: it would. What is garbage
+ * is no reason; where there is another one, that will remain. */
+static const char *unsuitable(void)
+{
+	static bool has_collected;
+	const char *reason = find_unsuitable();
+
+	if (reason && !has_collected && fr_python_collect())
+		reason = find_unsuitable();
+	has_collected |= reason != NULL;
+	return reason;
 }
 
 /* For ps(1) and top(1); 15 bytes at most. */

@@ -136,6 +136,7 @@ static struct py_object *agent;               /* the names in agent.py; owned, f
 static struct py_object *stop_agent;          /* owned; NULL: it is not waiting */
 static struct py_object *prepare_agent;       /* owned; NULL: likewise */
 static struct py_object *fits_agent;          /* owned; NULL: likewise */
+static struct py_object *collect_agent;       /* owned, for ever; NULL: there is no agent */
 static bool has_other_hooks;                  /* the application hears what is opened, too */
 static struct py_object *is_question_of_type; /* of the agent's; owned, for ever */
 
@@ -666,7 +667,7 @@ static struct py_object *keep_item(struct py_object *tuple, ssize_t place)
 	return item;
 }
 
-/* Sets stop_agent, prepare_agent and fits_agent. */
+/* Sets stop_agent, prepare_agent, fits_agent and collect_agent. */
 static bool start_agent(const char *wanted)
 {
 	struct py_object *path = py.from_path(wanted), *result = NULL;
@@ -683,6 +684,7 @@ static bool start_agent(const char *wanted)
 		stop_agent = keep_item(result, 0);
 		prepare_agent = keep_item(result, 1);
 		fits_agent = keep_item(result, 2);
+		collect_agent = keep_item(result, 3);
 	}
 	drop(path);
 	drop(result);
@@ -727,6 +729,22 @@ bool fr_python_fits(void)
 	py.clear_error();
 	drop(result);
 	return fits;
+}
+
+bool fr_python_collect(void)
+{
+	struct py_object *result;
+	int state;
+
+	if (!collect_agent)
+		return false;
+	state = py.gil_ensure();
+	result = py.call(collect_agent, NULL);
+	if (!result)
+		py.clear_error();
+	drop(result);
+	py.gil_release(state);
+	return true;
 }
 
 void fr_python_end_load(void (*tell_imports)(const char *imports, size_t len))
