@@ -1,5 +1,7 @@
 # How uWSGI builds the plugin: `uwsgi --build-plugin .`, `uwsgi --build-plugin <git url>`, and `make`, which calls the former.
 import glob
+import importlib.util
+import marshal
 import os
 import subprocess
 import sys
@@ -27,6 +29,16 @@ except OSError:
     found = None  # uWSGI has its own words for a compiler that is missing.
 if found and found.returncode != 0:
     sys.exit('fastreload needs the headers of jansson: install libjansson-dev (Debian), or jansson-devel')
+
+# What a loading process runs in Python, compiled, because to compile it there would take milliseconds of each start. It is
+# taken by a Python that would take a .pyc file of the one that is running here, and the source by any other
+# (reload/python.c). uWSGI has made this folder for its header.
+if os.path.isdir('.uwsgi_plugins_builder'):
+    with open(os.path.join(here, 'plugin', 'reload', 'agent.py'), encoding='utf-8') as file:
+        code = marshal.dumps(compile(file.read(), '<string>', 'exec', dont_inherit=True, optimize=2))
+    with open(os.path.join('.uwsgi_plugins_builder', 'fastreload_agent.h'), 'w') as file:
+        file.write('#define FR_AGENT_MAGIC %d\n' % int.from_bytes(importlib.util.MAGIC_NUMBER, 'little'))
+        file.write('#define FR_AGENT_CODE %s\n' % ','.join(map(str, code)))
 
 # Every C file of plugin/ and of the rooms below it, relative to this folder and without ".c", as uWSGI wants them.
 GCC_LIST = sorted(

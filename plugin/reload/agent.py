@@ -257,37 +257,70 @@ def hear_places(note):
     return stop
 
 
+# While the application loads, the collector waits until there are so many new objects (Python's own measure is 700 to 2,000). Nearly all that is made in a load stays.
+NEW_OBJECTS = 100_000
+
+
 class Stillness:
     """Keeps the collector of garbage away from what there is when a process is frozen, until the load is over: a full collection writes to every object, and so copies
-    all memory that is shared with those who wait. Stands in the place of gc.freeze: an application that uses that itself has its way.
+    all memory that is shared with those who wait. From what is new it is kept away, too, as long as that is not much.
+
+    Stands in the place of gc.freeze and gc.get_threshold: an application that uses these itself has its way, and sees what it would see without us.
     """
 
     def __init__(self):
         self.original = gc.freeze
+        self.original_threshold = gc.get_threshold
         self.is_theirs = gc.get_freeze_count() > 0
         self.is_ours = False
+        self.threshold = gc.get_threshold()
+        if 0 < self.threshold[0] < NEW_OBJECTS:
+            gc.set_threshold(NEW_OBJECTS, *self.threshold[1:])
+        self.our_threshold = gc.get_threshold()
         gc.freeze = self
+        gc.get_threshold = self.get_threshold
 
     def __call__(self):
         self.is_theirs = True
         self.original()
+
+    def get_threshold(self):
+        found = self.original_threshold()
+        return self.threshold if found == self.our_threshold else found
 
     def begin(self):
         if not self.is_theirs:
             self.is_ours = True
             self.original()
 
+    def end(self):
+        if self.is_ours and not self.is_theirs:
+            gc.unfreeze()
+        self.is_ours = False
+
+    def collect(self):
+        """What was frozen, too. It may be garbage that holds something open."""
+        is_ours = self.is_ours
+        self.end()
+        gc.collect()
+        if is_ours:
+            self.begin()
+
     def stop(self):
         if gc.freeze is self:
             gc.freeze = self.original
-        if self.is_ours and not self.is_theirs:
-            gc.unfreeze()
+        if gc.get_threshold == self.get_threshold:
+            gc.get_threshold = self.original_threshold
+        if self.original_threshold() == self.our_threshold != self.threshold:
+            gc.set_threshold(*self.threshold)
+            self.begin()  # All of it is old now, as most of it would be: else each worker would look through it at once.
+        self.end()
 
 
 def start(wanted):
     """Freezes just before the module in the file `wanted` is imported, however that comes about, in it, and on the way. Returns a function that ends this, which returns what the
-    next copy shall prepare for; a function that does so; one that tells, in a copy that was frozen in the module, whether it can go on with what that is now; and one that imports what
-    is given by name, and freezes behind that.
+    next copy shall prepare for; a function that does so; one that tells, in a copy that was frozen in the module, whether it can go on with what that is now; one that collects
+    what is garbage, at any time; and one that imports what is given by name, and freezes behind that.
     """
     stem = None
     stat = os.stat  # Before it is heard: what is asked here is not the application's question.
@@ -389,4 +422,4 @@ def start(wanted):
     compiled = Compiled(stat, edited)
     want(wanted)
     sys.meta_path.insert(0, Finder)
-    return stop, compiled.prepare, edited.fits, preload
+    return stop, compiled.prepare, edited.fits, stillness.collect, preload

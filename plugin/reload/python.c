@@ -18,7 +18,16 @@ __asm__(".section .rodata\n"
 	".previous\n");
 extern const char fr_agent_source[];
 
-/* The same of what is only needed when a module was edited. */
+/* The same, compiled by the Python that was there when this was built (uwsgiplugin.py). */
+#if __has_include("fastreload_agent.h")
+#include "fastreload_agent.h"
+static const unsigned char agent_code[] = {FR_AGENT_CODE};
+#else
+#define FR_AGENT_MAGIC -1
+static const unsigned char agent_code[] = {0};
+#endif
+
+/* The source of what is only needed when a module was edited. */
 __asm__(".section .rodata\n"
 	"fr_statements_source:\n"
 	".incbin \"reload/statements.py\"\n"
@@ -55,6 +64,9 @@ static struct {
 	struct py_object *(*dict_get)(struct py_object *, const char *);
 	struct py_object *(*get_builtins)(void);
 	struct py_object *(*run)(const char *, int, struct py_object *, struct py_object *);
+	struct py_object *(*run_code)(struct py_object *, struct py_object *, struct py_object *);
+	struct py_object *(*read_code)(const char *, ssize_t);
+	long (*magic)(void);
 	struct py_object *(*new_function)(struct py_method *, struct py_object *,
 					  struct py_object *);
 	struct py_object *(*call)(struct py_object *, const char *, ...);
@@ -71,7 +83,7 @@ static struct {
 	struct py_object *(*new_bytes)(const char *, ssize_t);
 	void (*incref)(struct py_object *);
 	void (*decref)(struct py_object *);
-	struct py_object *(*error)(void);
+	struct py_object *none;
 	void (*print_error)(void);
 	void (*clear_error)(void);
 } py;
@@ -94,6 +106,9 @@ static const struct {
 	{"PyDict_GetItemString", (void **)&py.dict_get},
 	{"PyEval_GetBuiltins", (void **)&py.get_builtins},
 	{"PyRun_String", (void **)&py.run},
+	{"PyEval_EvalCode", (void **)&py.run_code},
+	{"PyMarshal_ReadObjectFromString", (void **)&py.read_code},
+	{"PyImport_GetMagicNumber", (void **)&py.magic},
 	{"PyCFunction_NewEx", (void **)&py.new_function},
 	{"PyObject_CallFunction", (void **)&py.call},
 	{"PyObject_Call", (void **)&py.call_with},
@@ -109,7 +124,7 @@ static const struct {
 	{"PyBytes_FromStringAndSize", (void **)&py.new_bytes},
 	{"Py_IncRef", (void **)&py.incref},
 	{"Py_DecRef", (void **)&py.decref},
-	{"PyErr_Occurred", (void **)&py.error},
+	{"_Py_NoneStruct", (void **)&py.none},
 	{"PyErr_Print", (void **)&py.print_error},
 	{"PyErr_Clear", (void **)&py.clear_error},
 };
@@ -121,7 +136,8 @@ static struct py_object *agent;               /* the names in agent.py; owned, f
 static struct py_object *stop_agent;          /* owned; NULL: it is not waiting */
 static struct py_object *prepare_agent;       /* owned; NULL: likewise */
 static struct py_object *fits_agent;          /* owned; NULL: likewise */
-static struct py_object *preload_agent;       /* owned; NULL: likewise */
+static struct py_object *collect_agent;       /* owned, for ever; NULL: there is no agent */
+static struct py_object *preload_agent;       /* owned; NULL: it is not waiting */
 static bool has_other_hooks;                  /* the application hears what is opened, too */
 static struct py_object *is_question_of_type; /* of the agent's; owned, for ever */
 
@@ -149,12 +165,20 @@ void fr_python_after_fork(void)
 
 /* ---- what is read ---- */
 
+static void drop(struct py_object *object)
+{
+	if (object)
+		py.decref(object);
+}
+
 /* The tuple's item as a path for the operating system: new bytes, or NULL: it is a descriptor, or
  * nothing. */
 static struct py_object *path_of(struct py_object *item)
 {
 	struct py_object *bytes = NULL;
 
+	if (item == py.none) /* as it is at most imports; to have that raised takes its time */
+		return NULL;
 	if (item && py.as_path(item, &bytes))
 		return bytes;
 	py.clear_error();
@@ -177,36 +201,21 @@ static bool folder_of(struct py_object *item, char *folder)
 	return true;
 }
 
-static bool is_for_reading(struct py_object *flags)
+/* How the item, flags of open(2), opens a file: O_RDONLY, O_WRONLY or O_RDWR; -1: that is not
+ * known. */
+static int access_of(struct py_object *item)
 {
-	long value = flags ? py.as_long(flags) : -1;
+	long flags = item ? py.as_long(item) : -1;
 
-	if (py.error()) {
+	if (flags == -1)
 		py.clear_error();
-		return true;
-	}
-	return (value & O_ACCMODE) != O_WRONLY;
+	return flags == -1 ? -1 : (int)(flags & O_ACCMODE);
 }
 
-static bool is_for_writing(struct py_object *flags)
+static void hear_write(struct py_object *item)
 {
-	long value = flags ? py.as_long(flags) : O_RDONLY;
+	struct py_object *path = path_of(item);
 
-	if (py.error()) {
-		py.clear_error();
-		return false;
-	}
-	return (value & O_ACCMODE) != O_RDONLY;
-}
-
-/* open(path, mode, flags), os.rename(src, dst, …), which is os.replace, too. */
-static void hear_write(struct py_object *args, bool is_open)
-{
-	struct py_object *path;
-
-	if (is_open && !is_for_writing(py.tuple_item(args, 2)))
-		return;
-	path = path_of(py.tuple_item(args, is_open ? 0 : 1));
 	if (path) {
 		note_write(py.bytes(path));
 		py.decref(path);
@@ -257,39 +266,16 @@ static bool is_about_the_machine(const char *program)
 	return false;
 }
 
-/*
- * What another program reads, Python does not hear of; and a function in C may read anything. That
- * a library is opened does not tell that one of its functions will be called: `import ctypes` alone
- * opens the interpreter itself. In another interpreter than the first, which uWSGI makes for each
- * application that is mounted beside the first, nobody hears what is asked (agent.py).
- */
-static bool reads_unseen(const char *event, struct py_object *args)
+/* subprocess.Popen(executable, args, …), os.posix_spawn(path, argv, …). */
+static void note_program(struct py_object *args)
 {
-	static const char *const events[] = {"os.system",
-					     "os.spawn",
-					     "os.fork",
-					     "os.forkpty",
-					     "os.exec",
-					     "ctypes.dlsym",
-					     "ctypes.dlsym/handle",
-					     "ctypes.call_function",
-					     "cpython.PyInterpreterState_New"};
-	struct py_object *program;
-	bool is_harmless;
+	struct py_object *program = path_of(py.tuple_item(args, 0));
 
-	for (size_t i = 0; i < sizeof(events) / sizeof(*events); i++) {
-		if (strcmp(event, events[i]) == 0)
-			return true;
-	}
-	if (strcmp(event, "subprocess.Popen") != 0 && strcmp(event, "os.posix_spawn") != 0)
-		return false;
-	program = path_of(py.tuple_item(args, 0));
-	is_harmless = program && is_about_the_machine(py.bytes(program));
-	if (is_harmless)
+	if (program && is_about_the_machine(py.bytes(program)))
 		note_arguments(py.tuple_item(args, 1));
-	if (program)
-		py.decref(program);
-	return !is_harmless;
+	else
+		fr_uses_spoil(noted);
+	drop(program);
 }
 
 /* sqlite3.connect(database): a path or, perhaps, a URI. What was written last may be in the log
@@ -315,63 +301,157 @@ static void note_database(struct py_object *database)
 		py.decref(bytes);
 }
 
-/* import(module, filename, …): of a module in C, which the dynamic linker opens by itself; of
- * another one the name is not known yet. os.getxattr(path, …), os.listxattr(path): a file's own
- * time (ctime) tells when these change. */
-static void note_beside(const char *event, struct py_object *args)
+static void note_path(struct py_object *item)
 {
-	bool is_import = strcmp(event, "import") == 0;
-	struct py_object *path;
+	struct py_object *path = path_of(item);
 
-	if (!is_import && strcmp(event, "os.getxattr") != 0 && strcmp(event, "os.listxattr") != 0)
-		return;
-	path = path_of(py.tuple_item(args, is_import ? 1 : 0));
-	if (!path)
-		return;
-	if (is_import)
+	if (path)
 		fr_uses_note(noted, py.bytes(path));
-	else
-		fr_uses_note_question(noted, py.bytes(path), false);
-	py.decref(path);
+	drop(path);
 }
 
-/* Audit events, https://docs.python.org/3/library/audit_events.html: open(path, mode, flags),
- * os.listdir(path), os.scandir(path), sys.addaudithook. */
-static int audit(const char *event, struct py_object *args, void *ctx)
+/* os.listdir(), os.listdir(path), os.listdir(descriptor). */
+static void note_listing(struct py_object *item)
 {
-	bool is_open = strcmp(event, "open") == 0;
+	struct py_object *path = path_of(item);
 	char folder[PATH_MAX];
-	struct py_object *path;
+
+	if (path)
+		fr_uses_note(noted, py.bytes(path));
+	else
+		fr_uses_note(noted, folder_of(item, folder) ? folder : ".");
+	drop(path);
+}
+
+static void note_attributes(struct py_object *item)
+{
+	struct py_object *path = path_of(item);
+
+	if (path)
+		fr_uses_note_question(noted, py.bytes(path), false);
+	drop(path);
+}
+
+/* https://docs.python.org/3/library/audit_events.html */
+enum event {
+	EVENT_OTHER,
+	EVENT_OPEN,       /* (path, mode, flags) */
+	EVENT_LISTING,    /* (path) */
+	EVENT_IMPORT,     /* (module, filename, …): of a module in C, which the dynamic linker
+			     opens by itself; of another one the name is not known yet */
+	EVENT_RENAME,     /* (src, dst, …); os.replace, too */
+	EVENT_ATTRIBUTES, /* (path, …): a file's own time (ctime) tells when these change */
+	EVENT_DATABASE,   /* (database) */
+	EVENT_PROGRAM,    /* (program, arguments, …) */
+	EVENT_UNSEEN,     /* what comes of it, nobody here hears of */
+	EVENT_HOOK,
+};
+
+/*
+ * What another program reads, Python does not hear of; and a function in C may read anything. That
+ * a library is opened does not tell that one of its functions will be called: `import ctypes` alone
+ * opens the interpreter itself. In another interpreter than the first, which uWSGI makes for each
+ * application that is mounted beside the first, nobody hears what is asked (agent.py).
+ */
+static enum event event_of(const char *name)
+{
+	static const struct {
+		const char *name;
+		enum event event;
+	} known[] = {
+		{"open", EVENT_OPEN},
+		{"import", EVENT_IMPORT},
+		{"os.listdir", EVENT_LISTING},
+		{"os.scandir", EVENT_LISTING},
+		{"os.rename", EVENT_RENAME},
+		{"os.getxattr", EVENT_ATTRIBUTES},
+		{"os.listxattr", EVENT_ATTRIBUTES},
+		{"sqlite3.connect", EVENT_DATABASE},
+		{"subprocess.Popen", EVENT_PROGRAM},
+		{"os.posix_spawn", EVENT_PROGRAM},
+		{"os.system", EVENT_UNSEEN},
+		{"os.spawn", EVENT_UNSEEN},
+		{"os.fork", EVENT_UNSEEN},
+		{"os.forkpty", EVENT_UNSEEN},
+		{"os.exec", EVENT_UNSEEN},
+		{"ctypes.dlsym", EVENT_UNSEEN},
+		{"ctypes.dlsym/handle", EVENT_UNSEEN},
+		{"ctypes.call_function", EVENT_UNSEEN},
+		{"cpython.PyInterpreterState_New", EVENT_UNSEEN},
+		{"sys.addaudithook", EVENT_HOOK},
+	};
+
+	/* Most are none of these, and few of those begin like one. */
+	for (size_t i = 0; i < sizeof(known) / sizeof(*known); i++) {
+		if (known[i].name[0] == name[0] && known[i].name[1] == name[1] &&
+		    strcmp(known[i].name, name) == 0)
+			return known[i].event;
+	}
+	return EVENT_OTHER;
+}
+
+static void note_event(enum event event, struct py_object *args)
+{
+	switch (event) {
+	case EVENT_OPEN:
+		if (access_of(py.tuple_item(args, 2)) != O_WRONLY)
+			note_path(py.tuple_item(args, 0));
+		break;
+	case EVENT_LISTING:
+		note_listing(py.tuple_item(args, 0));
+		break;
+	case EVENT_IMPORT:
+		note_path(py.tuple_item(args, 1));
+		break;
+	case EVENT_ATTRIBUTES:
+		note_attributes(py.tuple_item(args, 0));
+		break;
+	case EVENT_DATABASE:
+		note_database(py.tuple_item(args, 0));
+		break;
+	case EVENT_PROGRAM:
+		note_program(args);
+		break;
+	case EVENT_UNSEEN:
+		fr_uses_spoil(noted);
+		break;
+	default:
+		break;
+	}
+}
+
+static int audit(const char *name, struct py_object *args, void *ctx)
+{
+	enum event event = event_of(name);
 
 	(void)ctx;
-	has_other_hooks |= strcmp(event, "sys.addaudithook") == 0;
-	if (note_write && (is_open || strcmp(event, "os.rename") == 0))
-		hear_write(args, is_open);
-	if (noted && reads_unseen(event, args))
-		fr_uses_spoil(noted);
-	if (noted && strcmp(event, "sqlite3.connect") == 0)
-		note_database(py.tuple_item(args, 0));
+	if (event == EVENT_OTHER)
+		return 0;
+	has_other_hooks |= event == EVENT_HOOK;
+	if (note_write && event == EVENT_RENAME)
+		hear_write(py.tuple_item(args, 1));
+	if (note_write && event == EVENT_OPEN && access_of(py.tuple_item(args, 2)) > O_RDONLY)
+		hear_write(py.tuple_item(args, 0));
 	if (noted)
-		note_beside(event, args);
-	if (!noted ||
-	    (!is_open && strcmp(event, "os.listdir") != 0 && strcmp(event, "os.scandir") != 0))
-		return 0;
-	if (is_open && !is_for_reading(py.tuple_item(args, 2)))
-		return 0;
-	path = path_of(py.tuple_item(args, 0));
-	if (path) {
-		fr_uses_note(noted, py.bytes(path));
-		py.decref(path);
-	} else if (!is_open) { /* os.listdir(), or os.listdir(descriptor) */
-		fr_uses_note(noted, folder_of(py.tuple_item(args, 0), folder) ? folder : ".");
-	}
+		note_event(event, args);
 	return 0;
 }
 
-static void drop(struct py_object *object)
+/* Code that is compiled already means the same to a Python of the same number only, by which it
+ * judges its own .pyc files. Otherwise it compiles the source, which takes 3 ms. */
+static struct py_object *execute_agent(void)
 {
-	if (object)
-		py.decref(object);
+	struct py_object *code = NULL, *result;
+
+	if (py.magic() == FR_AGENT_MAGIC)
+		code = py.read_code((const char *)agent_code, sizeof(agent_code));
+	if (!code) {
+		py.clear_error();
+		return py.run(fr_agent_source, PY_FILE_INPUT, agent, agent);
+	}
+	result = py.run_code(code, agent, agent);
+	drop(code);
+	return result;
 }
 
 /* Before anything is noted: what the agent imports is its own. */
@@ -382,7 +462,7 @@ static bool run_agent(void)
 	agent = py.dict_new();
 	if (agent) {
 		py.dict_set(agent, "__builtins__", py.get_builtins());
-		result = py.run(fr_agent_source, PY_FILE_INPUT, agent, agent);
+		result = execute_agent();
 	}
 	if (!result)
 		py.print_error();
@@ -416,6 +496,8 @@ static struct py_object *freeze_function(struct py_object *self, struct py_objec
 	const char *wanted = hooks->freeze((enum fr_python_moment)py.as_long(moment));
 
 	(void)self;
+	if (wanted && noted)
+		fr_uses_look_anew(noted);
 	return wanted ? py.from_path(wanted) : py.from_bool(0);
 }
 
@@ -603,7 +685,8 @@ static bool start_agent(const char *wanted)
 		stop_agent = keep_item(result, 0);
 		prepare_agent = keep_item(result, 1);
 		fits_agent = keep_item(result, 2);
-		preload_agent = keep_item(result, 3);
+		collect_agent = keep_item(result, 3);
+		preload_agent = keep_item(result, 4);
 	}
 	drop(path);
 	drop(result);
@@ -663,6 +746,22 @@ bool fr_python_fits(void)
 	py.clear_error();
 	drop(result);
 	return fits;
+}
+
+bool fr_python_collect(void)
+{
+	struct py_object *result;
+	int state;
+
+	if (!collect_agent)
+		return false;
+	state = py.gil_ensure();
+	result = py.call(collect_agent, NULL);
+	if (!result)
+		py.clear_error();
+	drop(result);
+	py.gil_release(state);
+	return true;
 }
 
 void fr_python_end_load(void (*tell_imports)(const char *imports, size_t len))

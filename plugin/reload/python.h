@@ -32,7 +32,8 @@ void fr_python_note_writes(void (*writes)(const char *path));
 /* When a process is frozen. */
 enum fr_python_moment {
 	FR_PYTHON_ON_WAY, /* now and then before a module that is_watched, while the load began at
-			     the beginning, so that not much is left to load after the last of these */
+			     the beginning, so that not much is left to load after the last of these
+			   */
 	FR_PYTHON_BEFORE_EDITED, /* just before the module that is wanted is imported for the first
 				    time */
 	FR_PYTHON_IN_EDITED,     /* behind one of its statements that took long; the file is aside
@@ -66,6 +67,10 @@ bool fr_python_fits(void);
 /* In a copy that waits, in `freeze`: compiles ahead what another copy has imported behind it, as
  * that one told it. Not where the application would notice (an audit hook of its own). */
 void fr_python_prepare(const char *imports, size_t len);
+
+/* Collects what is garbage, which otherwise waits while the application loads. False: it does not.
+ */
+bool fr_python_collect(void);
 
 /* The application has been loaded: there is nothing to freeze before any more. Calls tell_imports
  * with the modules that were imported since the last freeze; they are valid until it returns. */

@@ -32,15 +32,17 @@ void fr_rows_begin(int wid)
 	uwsgi.workers[wid].apps_cnt = 0;
 	ushared->rpc_count[wid] = ushared->rpc_count[0]; /* of the master, so of all */
 	memcpy(&uwsgi.rpc_table[(size_t)wid * uwsgi.rpc_max], uwsgi.rpc_table,
-	       sizeof(*uwsgi.rpc_table) * uwsgi.rpc_max);
+	       sizeof(*uwsgi.rpc_table) * ushared->rpc_count[0]);
 	memset(&ushared->signal_table[wid * FR_ROWS_SIGNALS], 0,
 	       sizeof(struct uwsgi_signal_entry) * FR_ROWS_SIGNALS);
 	memset(uwsgi.wsgi_req, 0, sizeof(*uwsgi.wsgi_req));
 }
 
+/* What lies behind those that there are, of max_apps and rpc_max, is nothing, and would only take
+ * memory. */
 static size_t apps_size(void)
 {
-	return sizeof(*saved.apps) * (size_t)uwsgi.max_apps;
+	return sizeof(*saved.apps) * (size_t)saved.apps_len;
 }
 
 /* All cores' lie behind each other (core/init.c, uwsgi_setup_workers). */
@@ -56,7 +58,7 @@ static size_t signals_size(void)
 
 static size_t rpc_size(void)
 {
-	return sizeof(*saved.rpc) * uwsgi.rpc_max;
+	return sizeof(*saved.rpc) * saved.rpc_len;
 }
 
 void fr_rows_save(int wid)
@@ -70,10 +72,10 @@ void fr_rows_save(int wid)
 	saved.request = uwsgi.workers[row].cores[0].req;
 	saved.apps_len = uwsgi.workers[row].apps_cnt;
 	saved.rpc_len = ushared->rpc_count[row];
-	saved.apps = malloc(apps_size());
+	saved.apps = malloc(apps_size() + 1);
 	saved.thread_states = malloc(thread_states_size());
 	saved.signals = malloc(signals_size());
-	saved.rpc = malloc(rpc_size());
+	saved.rpc = malloc(rpc_size() + 1);
 	if (!saved.apps || !saved.thread_states || !saved.signals || !saved.rpc)
 		_exit(1);
 	memcpy(saved.apps, uwsgi.workers[row].apps, apps_size());

@@ -22,7 +22,9 @@ static void enlarge_rpc_tables(int old_len, int new_len)
 	struct uwsgi_rpc *table = uwsgi_calloc_shared(row * ((size_t)new_len + 1));
 	uint64_t *counts = uwsgi_calloc_shared(sizeof(*counts) * ((size_t)new_len + 1));
 
-	memcpy(table, uwsgi.rpc_table, row * ((size_t)old_len + 1));
+	for (size_t i = 0; i <= (size_t)old_len; i++)
+		memcpy(&table[i * uwsgi.rpc_max], &uwsgi.rpc_table[i * uwsgi.rpc_max],
+		       sizeof(*table) * uwsgi.shared->rpc_count[i]);
 	memcpy(counts, uwsgi.shared->rpc_count, sizeof(*counts) * ((size_t)old_len + 1));
 	uwsgi.rpc_table = table;
 	uwsgi.shared->rpc_count = counts;

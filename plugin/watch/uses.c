@@ -18,6 +18,10 @@
 #define FR_USES_MAX           50000
 #define FR_USES_FIRST_BUCKETS 1024 /* a power of two */
 #define FR_USES_PLAIN         512  /* likewise */
+#define FR_USES_LEVELS        64
+#define FR_USES_LINKS         40 /* as many as Linux follows */
+
+static const char cache_folder[] = "/__pycache__/";
 
 /* How much of a file counts. */
 enum depth {
@@ -26,20 +30,20 @@ enum depth {
 	DEPTH_ALL,
 };
 
+/* There are thousands, in each process that waits. */
 struct use {
 	char *path;
-	dev_t dev;
-	ino_t ino;
-	off_t size;
-	struct timespec mtime, ctime;
-	bool is_watched;
-	int error;       /* why it could not be looked at, mostly ENOENT; 0: it is there */
-	bool is_listing; /* a watched folder: its entries count, not its times */
-	bool is_link;    /* the link itself, not what it leads to */
-	bool is_read;    /* more than asked about */
-	enum depth depth;
-	mode_t type;
+	uint64_t dev, ino;
+	int64_t size;
+	int64_t mtime_ns, ctime_ns;
 	uint64_t entries; /* a hash of their names, in any order */
+	mode_t type;
+	int16_t error; /* why it could not be looked at, mostly ENOENT; 0: it is there */
+	uint8_t depth; /* enum depth */
+	bool is_watched : 1;
+	bool is_listing : 1; /* a watched folder: its entries count, not its times */
+	bool is_link : 1;    /* the link itself, not what it leads to */
+	bool is_read : 1;    /* more than asked about */
 };
 
 struct fr_uses {
@@ -52,8 +56,8 @@ struct fr_uses {
 	bool is_incomplete;         /* something could not be noted */
 	uint32_t aside;             /* 1 + index of what does not count; 0: all does */
 	char last[PATH_MAX];        /* was noted last, as read; "": none */
-	char *plain[FR_USES_PLAIN]; /* folders that were reached without a link; each has one place,
-				       where the last one that came stays; NULL: none */
+	char *plain[FR_USES_PLAIN]; /* folders without a link on the way to them; each has one
+				       place, where the last one that came stays; NULL: none */
 };
 
 int fr_uses_new(const struct fr_uses_hooks *hooks, void *ctx, struct fr_uses **ret_uses)
@@ -80,11 +84,18 @@ void fr_uses_free(struct fr_uses *uses)
 		return;
 	for (size_t i = 0; i < uses->len; i++)
 		free(uses->items[i].path);
-	for (size_t i = 0; i < FR_USES_PLAIN; i++)
-		free(uses->plain[i]);
+	fr_uses_look_anew(uses);
 	free(uses->items);
 	free(uses->buckets);
 	free(uses);
+}
+
+void fr_uses_look_anew(struct fr_uses *uses)
+{
+	for (size_t i = 0; i < FR_USES_PLAIN; i++) {
+		free(uses->plain[i]);
+		uses->plain[i] = NULL;
+	}
 }
 
 static uint32_t *bucket_of(const struct fr_uses *uses, const char *path)
@@ -120,32 +131,57 @@ static bool grow(struct fr_uses *uses)
 	return true;
 }
 
-/* "/srv/app/__pycache__/views.cpython-311.pyc" is read in place of "/srv/app/views.py", which
- * exists beside it or not at all. True: it does, path is that now, and st how it looks. */
-static bool source_of(struct fr_uses *uses, char *path, struct stat *st)
+static bool is_cached(const char *path)
 {
-	static const char cache[] = "/__pycache__/";
-	char source[PATH_MAX];
-	char *folder_end = NULL, *name, *dot;
 	size_t len = strlen(path);
 
-	if (len < 4 || strcmp(path + len - 4, ".pyc") != 0)
+	return len >= 4 && strcmp(path + len - 4, ".pyc") == 0;
+}
+
+/* "/srv/app/__pycache__/views.cpython-311.pyc" is read in place of "/srv/app/views.py". False: it
+ * has no name. */
+static bool name_source(const char *path, const char *cache, char *ret_source)
+{
+	const char *name = cache + strlen(cache_folder);
+	size_t folder_len = (size_t)(cache - path) + 1;
+	size_t name_len = strcspn(name, ".");
+
+	if (!name[name_len])
 		return false;
-	for (char *at = strstr(path, cache); at; at = strstr(at + 1, cache))
-		folder_end = at;
-	if (!folder_end) {
+	memcpy(ret_source, path, folder_len);
+	memcpy(ret_source + folder_len, name, name_len);
+	strcpy(ret_source + folder_len + name_len, ".py"); /* all of it is shorter than path */
+	return true;
+}
+
+/* Where the folder begins in the path of a cached file; NULL: it is in none. */
+static const char *find_cache(const char *path)
+{
+	const char *last = NULL;
+
+	for (const char *at = strstr(path, cache_folder); at; at = strstr(at + 1, cache_folder))
+		last = at;
+	return last;
+}
+
+/* The source of a cached file exists beside it or not at all. True: it does, path is that now, and
+ * st how it looks. */
+static bool source_of(struct fr_uses *uses, char *path, struct stat *st)
+{
+	char source[PATH_MAX];
+	const char *cache;
+
+	if (!is_cached(path))
+		return false;
+	cache = find_cache(path);
+	if (!cache) {
 		uses->is_incomplete =
 			true; /* of what, and where, is not to be known (sys.pycache_prefix) */
 		return false;
 	}
-	name = folder_end + sizeof(cache) - 1;
-	dot = strchr(name, '.');
-	if (!dot ||
-	    (size_t)snprintf(source, sizeof(source), "%.*s/%.*s.py", (int)(folder_end - path), path,
-			     (int)(dot - name), name) >= sizeof(source) ||
-	    stat(source, st) < 0)
+	if (!name_source(path, cache, source) || stat(source, st) < 0)
 		return false;
-	memcpy(path, source, strlen(source) + 1); /* it is shorter */
+	strcpy(path, source);
 	return true;
 }
 
@@ -181,14 +217,19 @@ static bool hash_entries(const struct fr_uses *uses, const char *folder, uint64_
 	return true;
 }
 
+static int64_t in_ns(struct timespec time)
+{
+	return (int64_t)((uint64_t)time.tv_sec * 1000000000 + (uint64_t)time.tv_nsec);
+}
+
 static void stamp(struct use *use, const struct stat *st)
 {
 	use->type = st->st_mode & S_IFMT;
 	use->dev = st->st_dev;
 	use->ino = st->st_ino;
 	use->size = st->st_size;
-	use->mtime = st->st_mtim;
-	use->ctime = st->st_ctim;
+	use->mtime_ns = in_ns(st->st_mtim);
+	use->ctime_ns = in_ns(st->st_ctim);
 }
 
 /* The path of what is not there; false: it does not fit. */
@@ -218,29 +259,30 @@ bool fr_uses_is_complete(const struct fr_uses *uses)
 	return !uses->is_incomplete;
 }
 
-/* Adds it, unless as much is known of it already. st: how it looks, if there is no error. Returns
- * it if it is new, or more of it counts from now on. */
+/* Has it as it looks now, unless as much is known of it already. st: how it looks, if there is no
+ * error. *ret_is_more: it is new, or more of it counts from now on. NULL: there is no room. */
 static struct use *add(struct fr_uses *uses, const char *path, int error, const struct stat *st,
-		       enum depth depth)
+		       enum depth depth, bool *ret_is_more)
 {
-	uint32_t place = *bucket_of(uses, path);
-	struct use *use = place ? &uses->items[place - 1] : NULL;
+	uint32_t *bucket = bucket_of(uses, path);
+	struct use *use = *bucket ? &uses->items[*bucket - 1] : NULL;
+	bool is_full = uses->len == uses->size;
 
-	if (place && place == uses->aside && depth == DEPTH_ALL)
+	if (use && *bucket == uses->aside && depth == DEPTH_ALL)
 		uses->aside = 0;
-	if (use && use->depth < depth && !error) {
+	*ret_is_more = !use || (use->depth < depth && !error);
+	if (use && *ret_is_more) {
 		stamp(use, st);
-		use->depth = depth;
-		return use;
+		use->depth = (uint8_t)depth;
 	}
 	if (use)
-		return NULL;
+		return use;
 	if (uses->len >= FR_USES_MAX || !grow(uses)) {
 		uses->is_incomplete = true;
 		return NULL;
 	}
 	use = &uses->items[uses->len];
-	*use = (struct use){.path = strdup(path), .error = error, .depth = depth};
+	*use = (struct use){.path = strdup(path), .error = (int16_t)error, .depth = (uint8_t)depth};
 	if (!use->path) {
 		uses->is_incomplete = true;
 		return NULL;
@@ -248,24 +290,19 @@ static struct use *add(struct fr_uses *uses, const char *path, int error, const 
 	if (!error)
 		stamp(use, st);
 	use->is_watched = uses->hooks->is_watched(uses->ctx, path);
-	*bucket_of(uses, path) = (uint32_t)++uses->len;
+	if (is_full) /* and so they have been made anew */
+		bucket = bucket_of(uses, path);
+	*bucket = (uint32_t)++uses->len;
 	return use;
 }
 
-/* The place of the folder that the absolute path is in. */
-static char **plain_place(struct fr_uses *uses, const char *path, size_t folder_len)
-{
-	uint64_t hash = fr_hash_bytes(FR_HASH_START, path, folder_len);
+/* ---- where a path leads ---- */
 
-	return &uses->plain[fr_hash_place(hash, FR_USES_PLAIN)];
-}
-
-/* path has no link in it, and neither has its folder. A folder that becomes a link later changes
- * what is in it. */
-static void note_plain_folder(struct fr_uses *uses, const char *path)
+/* A folder that becomes a link later changes what is in it. */
+static void note_plain_folder(struct fr_uses *uses, const char *path, size_t len)
 {
-	size_t len = (size_t)(strrchr(path, '/') - path);
-	char **place = plain_place(uses, path, len);
+	uint64_t hash = fr_hash_bytes(FR_HASH_START, path, len);
+	char **place = &uses->plain[fr_hash_place(hash, FR_USES_PLAIN)];
 
 	if (*place && strncmp(*place, path, len) == 0 && (*place)[len] == '\0')
 		return;
@@ -273,133 +310,199 @@ static void note_plain_folder(struct fr_uses *uses, const char *path)
 	*place = strndup(path, len);
 }
 
-/* How long the part of path is that is known to have no link in it: its folder's, or 0. */
-static size_t plain_len(struct fr_uses *uses, const char *path)
+/* How long the part of path, which is absolute, is that is known to be a folder without a link on
+ * the way to it. Most files lie in a folder that another one was read in. */
+static size_t plain_len(const struct fr_uses *uses, const char *path)
 {
-	const char *slash = path[0] == '/' ? strrchr(path, '/') : NULL;
-	size_t len = slash ? (size_t)(slash - path) : 0;
-	const char *folder = len > 0 ? *plain_place(uses, path, len) : NULL;
+	struct {
+		size_t len;
+		uint64_t hash;
+	} folders[FR_USES_LEVELS];
+	uint64_t hash = FR_HASH_START;
+	size_t found = 0;
 
-	return folder && strncmp(folder, path, len) == 0 && folder[len] == '\0' ? len : 0;
-}
-
-/* Most files lie in a folder that another one was read in: then a look at the file itself is
- * enough. False: that is not so, or it is a link, or not there. */
-static bool is_plain(struct fr_uses *uses, const char *path, struct stat *st)
-{
-	const char *name = path + plain_len(uses, path);
-
-	return name > path && name[1] && strcmp(name, "/.") != 0 && strcmp(name, "/..") != 0 &&
-	       lstat(path, st) == 0 && !S_ISLNK(st->st_mode);
-}
-
-/* Replaces in path, which is absolute, the link that ends at `end` by what it leads to. False: that
- * does not fit. */
-static bool follow(char *path, const char *end, const char *target, size_t target_len)
-{
-	char rest[PATH_MAX];
-	const char *slash = end;
-
-	while (slash[-1] != '/')
-		slash--;
-	if (target[0] == '/')
-		slash = path;
-	if ((size_t)(slash - path) + target_len + strlen(end) >= PATH_MAX)
-		return false;
-	strcpy(rest, end);
-	memcpy(path + (slash - path), target, target_len);
-	strcpy(path + (slash - path) + target_len, rest);
-	return true;
-}
-
-/* The links on the way to a file can be turned elsewhere, and neither file changes by that. */
-static void note_links(struct fr_uses *uses, const char *path)
-{
-	char at[PATH_MAX], target[PATH_MAX];
-	struct stat st;
-	int links = 0;
-
-	if (!absolute(path, at))
-		return;
-	for (char *end = at + plain_len(uses, at); *end;) {
-		struct use *use;
-		ssize_t len;
-		char kept;
-
-		end += strspn(end, "/");
-		end += strcspn(end, "/");
-		kept = *end;
-		*end = '\0';
-		len = lstat(at, &st) == 0 && S_ISLNK(st.st_mode)
-			      ? readlink(at, target, sizeof(target) - 1)
-			      : -1;
-		use = len > 0 ? add(uses, at, 0, &st, DEPTH_ALL) : NULL;
-		if (use)
-			use->is_link = true;
-		*end = kept;
-		if (len <= 0)
-			continue;
-		if (++links > 40 || !follow(at, end, target, (size_t)len))
-			return;
-		end = at + plain_len(uses, at);
+	for (size_t len = 0; path[len] && found < FR_USES_LEVELS; len++) {
+		if (path[len] == '/' && len > 0) {
+			folders[found].len = len;
+			folders[found++].hash = hash;
+		}
+		hash = fr_hash_bytes(hash, &path[len], 1);
 	}
+	while (found-- > 0) {
+		size_t place = fr_hash_place(folders[found].hash, FR_USES_PLAIN);
+		const char *folder = uses->plain[place];
+		size_t len = folders[found].len;
+
+		if (folder && strncmp(folder, path, len) == 0 && folder[len] == '\0')
+			return len;
+	}
+	return 0;
 }
 
-/* Where path leads to, with the links on the way noted, and how it looks, or the error. A link that
- * leads nowhere is there all the same for who asks about itself. False: the path is too long. */
+/* A path on the way to where it leads. */
+struct way {
+	char *done; /* PATH_MAX: so far there is no link in it, nor "." or ".." */
+	size_t len; /* of that */
+	char text[PATH_MAX];
+	const char *left; /* the rest of it, in text */
+	int links;
+};
+
+/* The longest part that is known is gone already. */
+static void begin(const struct fr_uses *uses, struct way *way)
+{
+	way->len = plain_len(uses, way->text);
+	memcpy(way->done, way->text, way->len);
+	way->done[way->len] = '\0';
+	way->left = way->text + way->len;
+}
+
+static bool is_name(const char *text, size_t len, const char *name)
+{
+	return strlen(name) == len && memcmp(text, name, len) == 0;
+}
+
+/* The link at way->done is gone next, in place of its name. It can be turned elsewhere, and no file
+ * changes by that. 0 or an error of errno(3). */
+static int follow(struct fr_uses *uses, struct way *way, const struct stat *st)
+{
+	char target[PATH_MAX];
+	ssize_t len = readlink(way->done, target, sizeof(target) - 1);
+	struct use *use;
+	bool is_more;
+
+	if (len <= 0)
+		return ENOENT;
+	if (++way->links > FR_USES_LINKS)
+		return ELOOP;
+	use = add(uses, way->done, 0, st, DEPTH_ALL, &is_more);
+	if (use && is_more)
+		use->is_link = true;
+	if ((size_t)len + strlen(way->left) >= sizeof(target))
+		return ENAMETOOLONG;
+	strcpy(target + len, way->left);
+	strcpy(way->text, target);
+	way->left = way->text;
+	if (target[0] == '/')
+		begin(uses, way);
+	else
+		way->done[way->len] = '\0';
+	return 0;
+}
+
+/* One name further, which has len bytes. st: how what it names looks. 0 or an error of errno(3). */
+static int go(struct fr_uses *uses, struct way *way, size_t len, struct stat *st)
+{
+	if (way->len + 1 + len >= PATH_MAX)
+		return ENAMETOOLONG;
+	way->done[way->len] = '/';
+	memcpy(way->done + way->len + 1, way->left, len);
+	way->done[way->len + 1 + len] = '\0';
+	way->left += len;
+	if (lstat(way->done, st) < 0)
+		return errno;
+	if (S_ISLNK(st->st_mode))
+		return follow(uses, way, st);
+	way->len += 1 + len;
+	if (*way->left && !S_ISDIR(st->st_mode))
+		return ENOTDIR;
+	if (*way->left)
+		note_plain_folder(uses, way->done, way->len);
+	return 0;
+}
+
+static void go_up(struct way *way)
+{
+	while (way->len > 0 && way->done[--way->len] != '/')
+		;
+	way->done[way->len] = '\0';
+}
+
+/* As realpath(3), and how it looks: but what is known is not looked at again, and the links on the
+ * way are noted. 0 or an error of errno(3); then full is undefined. */
+static int resolve(struct fr_uses *uses, const char *path, char *full, struct stat *st)
+{
+	struct way way = {.done = full};
+	bool is_looked_at = false;
+	int error = 0;
+
+	if (!absolute(path, way.text))
+		return ENAMETOOLONG;
+	for (begin(uses, &way); !error;) {
+		size_t len;
+
+		way.left += strspn(way.left, "/");
+		len = strcspn(way.left, "/");
+		if (len == 0)
+			break;
+		if (is_name(way.left, len, ".") || is_name(way.left, len, "..")) {
+			if (len == 2)
+				go_up(&way);
+			is_looked_at = false;
+			way.left += len;
+			continue;
+		}
+		error = go(uses, &way, len, st);
+		is_looked_at = true;
+	}
+	if (error || is_looked_at)
+		return error;
+	if (way.len == 0)
+		strcpy(full, "/");
+	return stat(full, st) < 0 ? errno : 0;
+}
+
+/* A cached file in a folder that is known counts as the source beside that: nothing else has to be
+ * looked at. */
+static bool is_source_at_hand(const struct fr_uses *uses, const char *path, char *full,
+			      struct stat *st)
+{
+	const char *cache = is_cached(path) ? find_cache(path) : NULL;
+
+	return cache && strlen(path) < PATH_MAX &&
+	       plain_len(uses, path) == (size_t)(strrchr(path, '/') - path) &&
+	       name_source(path, cache, full) && lstat(full, st) == 0 && S_ISREG(st->st_mode);
+}
+
+/* Where path leads to, with the links on the way noted, and how it looks, or the error. False: the
+ * path is too long. */
 static bool look_at(struct fr_uses *uses, const char *path, char *full, struct stat *st,
 		    int *ret_error)
 {
-	char asked[PATH_MAX];
-	bool has_links;
+	int error;
 
 	*ret_error = 0;
-	if (strlen(path) < PATH_MAX && is_plain(uses, path, st)) {
-		strcpy(full, path);
-		(void)source_of(uses, full, st);
+	if (is_source_at_hand(uses, path, full, st))
 		return true;
-	}
-	if (realpath(path, full)) {
-		has_links = !absolute(path, asked) || strcmp(asked, full) != 0;
-		if (!has_links)
-			note_plain_folder(uses, full);
-	} else {
-		if (!absolute(path, full))
-			return false;
-		has_links = lstat(full, st) == 0;
-	}
-	if (has_links)
-		note_links(uses, path);
-	if (!source_of(uses, full, st) && stat(full, st) < 0)
+	error = resolve(uses, path, full, st);
+	if (error && !absolute(path, full))
+		return false;
+	if (!source_of(uses, full, st) && error && stat(full, st) < 0)
 		*ret_error = errno;
 	return true;
-}
-
-static void mark_read(struct fr_uses *uses, const char *path)
-{
-	uint32_t place = *bucket_of(uses, path);
-
-	if (place)
-		uses->items[place - 1].is_read = true;
 }
 
 void fr_uses_note(struct fr_uses *uses, const char *path)
 {
 	char full[PATH_MAX];
+	size_t len = strlen(path);
 	struct stat st;
 	struct use *use;
+	bool is_more;
 	int error;
 
 	/* Python tells of each source twice: when it is opened as code, and as a file. */
-	if (strcmp(path, uses->last) == 0)
+	if (strcmp(path, uses->last) == 0 || len >= PATH_MAX)
 		return;
-	snprintf(uses->last, sizeof(uses->last), "%s", path[0] == '/' ? path : "");
+	memcpy(uses->last, path[0] == '/' ? path : "", path[0] == '/' ? len + 1 : 1);
 	if (!look_at(uses, path, full, &st, &error) ||
 	    (!error && !S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode)))
 		return;
-	use = add(uses, full, error, &st, DEPTH_ALL);
-	mark_read(uses, full);
-	if (!use || error || !S_ISDIR(st.st_mode) || !use->is_watched)
+	use = add(uses, full, error, &st, DEPTH_ALL, &is_more);
+	if (!use)
+		return;
+	use->is_read = true;
+	if (!is_more || error || !S_ISDIR(st.st_mode) || !use->is_watched)
 		return;
 	use->is_listing = true;
 	if (!hash_entries(uses, full, &use->entries))
@@ -410,18 +513,21 @@ void fr_uses_note_question(struct fr_uses *uses, const char *path, bool is_type)
 {
 	char full[PATH_MAX];
 	struct stat st;
+	bool is_more;
 	int error;
 
 	if (look_at(uses, path, full, &st, &error))
 		(void)add(uses, full, error, &st,
-			  !error && (is_type || !S_ISREG(st.st_mode)) ? DEPTH_TYPE : DEPTH_ALL);
+			  !error && (is_type || !S_ISREG(st.st_mode)) ? DEPTH_TYPE : DEPTH_ALL,
+			  &is_more);
 }
 
 void fr_uses_note_open(struct fr_uses *uses, const char *path)
 {
 	struct stat st;
+	bool is_more;
 
-	(void)add(uses, path, lstat(path, &st) < 0 ? errno : 0, &st, DEPTH_IDENTITY);
+	(void)add(uses, path, lstat(path, &st) < 0 ? errno : 0, &st, DEPTH_IDENTITY, &is_more);
 }
 
 bool fr_uses_set_aside(struct fr_uses *uses, const char *path)
@@ -484,8 +590,7 @@ static bool is_current(const struct fr_uses *uses, const struct use *use)
 		return hash_entries(uses, use->path, &entries) && entries == use->entries;
 	return (use->is_link ? lstat : stat)(use->path, &st) == 0 && st.st_ino == use->ino &&
 	       st.st_dev == use->dev && st.st_size == use->size &&
-	       st.st_mtim.tv_sec == use->mtime.tv_sec && st.st_mtim.tv_nsec == use->mtime.tv_nsec &&
-	       st.st_ctim.tv_sec == use->ctime.tv_sec && st.st_ctim.tv_nsec == use->ctime.tv_nsec;
+	       in_ns(st.st_mtim) == use->mtime_ns && in_ns(st.st_ctim) == use->ctime_ns;
 }
 
 /* The latest first: that is where people edit. */
@@ -511,8 +616,8 @@ static struct fr_stamp stamp_of(const struct use *use)
 		.dev = (uint32_t)use->dev,
 		.ino = use->ino,
 		.size = use->size,
-		.mtime_ns = (int64_t)use->mtime.tv_sec * 1000000000 + use->mtime.tv_nsec,
-		.ctime_ns = (int64_t)use->ctime.tv_sec * 1000000000 + use->ctime.tv_nsec,
+		.mtime_ns = use->mtime_ns,
+		.ctime_ns = use->ctime_ns,
 	};
 }
 

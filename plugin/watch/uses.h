@@ -44,6 +44,9 @@ void fr_uses_note_question(struct fr_uses *uses, const char *path, bool is_type)
  * that it remains the same file. */
 void fr_uses_note_open(struct fr_uses *uses, const char *path);
 
+/* This process has waited: what it knows of the folders on the way to a file is looked at anew. */
+void fr_uses_look_anew(struct fr_uses *uses);
+
 /* Something may have been read of which nothing is known here: then it is never current again. */
 void fr_uses_spoil(struct fr_uses *uses);
 

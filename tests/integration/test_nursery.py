@@ -771,6 +771,29 @@ def test_the_collector_of_garbage_is_left_as_it_was(freezes: str, relpath: str) 
             edit(app, "first.py", "import settings\n" + value(f"edit {number}"))
 
 
+@pytest.mark.parametrize("sets", ("", "gc.set_threshold(900, 11, 12)\n"), ids=("", "sets-its-own"))
+@pytest.mark.parametrize("relpath", ("settings.py", "second.py"))
+def test_the_threshold_of_the_collector_is_what_it_would_be(sets: str, relpath: str) -> None:
+    files = {**FILES, "wsgi.py": "import gc\nSEEN = gc.get_threshold()\n" + WSGI}
+    files[relpath] = "import gc\n" + sets + files[relpath]
+    with Instance(files) as app:
+        settled(app)
+        for number in range(4):
+            seen, now = ask(app, "[SEEN,gc.get_threshold()]")
+            assert 0 < seen[0] <= 2000
+            assert now == ([900, 11, 12] if sets else seen)
+            assert ask(app, "type(gc.get_threshold).__name__") == "builtin_function_or_method"
+            edit(app, "first.py", "import settings\n" + value(f"edit {number}"))
+
+
+def test_garbage_that_holds_a_connection_does_not_stand_in_the_way() -> None:
+    garbage = "import socket\nclass Ring:\n    pass\nring = Ring()\nring.itself = ring\nring.socket = socket.socket()\ndel ring\n"
+    with Instance({**FILES, "settings.py": garbage + 'VALUE = "s0"\n'}) as app:
+        settled(app)
+        edit(app, "second.py", value("new1"))
+        assert "from behind" in edit(app, "second.py", value("new2"))
+
+
 def test_an_application_that_changes_how_modules_are_compiled_has_its_way() -> None:
     settings = REWRITES + "SourceFileLoader.source_to_code = rewrite\nimport sys\nsys.dont_write_bytecode = True\n" + value("s0")
     late = REWRITES + "SourceFileLoader.source_to_code = rewrite\nimport settings\n"

@@ -193,6 +193,83 @@ START_TEST(test_a_known_folder_that_becomes_a_link_is_a_change)
 }
 END_TEST
 
+static const char *any(const char *const *words, size_t len)
+{
+	return words[(size_t)rand() % len];
+}
+
+/* Folders, files and links among each other, as chance will have it. */
+static void make_maze(const char *root)
+{
+	static const char *const names[] = {"a", "b", "link", "text", "last"};
+	static const char *const targets[] = {"a",    "../b", ".",       "a/b/../link", "text",
+					      "link", "none", "a//text", "b/",          "../.."};
+
+	for (int i = 0; i < 24; i++) {
+		char path[PATH_MAX], target[PATH_MAX];
+		int kind = i < 3 ? 0 : rand() % 5;
+
+		snprintf(path, sizeof(path), "%s/%s%s%s", root, rand() % 2 ? "a/" : "",
+			 rand() % 2 ? "b/" : "", any(names, 5));
+		snprintf(target, sizeof(target), "%s%s%s", rand() % 4 ? "" : root,
+			 rand() % 4 ? "" : "/", any(targets, 10));
+		if (kind == 0)
+			(void)!mkdir(path, 0700);
+		else if (kind == 1)
+			(void)!mknod(path, S_IFREG | 0600, 0);
+		else
+			(void)!symlink(target, path);
+	}
+}
+
+START_TEST(test_paths_lead_where_the_kernel_says)
+{
+	static const char *const names[] = {"a", "b", "link", "text", ".", "..", "", "last", "no"};
+	char path[PATH_MAX], full[PATH_MAX];
+
+	srand(1);
+	for (int round = 0; round < 60; round++) {
+		char *root = fr_disk_new();
+
+		fr_uses_free(uses);
+		ck_assert_int_eq(fr_uses_new(&hooks, &folder, &uses), 0);
+		make_maze(root);
+		for (int i = 0; i < 60; i++) {
+			size_t len = (size_t)snprintf(path, sizeof(path), "%s", root);
+
+			for (int steps = rand() % 5; steps >= 0; steps--)
+				len += (size_t)snprintf(path + len, sizeof(path) - len, "/%s",
+							any(names, 9));
+			fr_uses_note(uses, path);
+			if (!realpath(path, full))
+				strcpy(full, path);
+			ck_assert_msg(fr_uses_has_read(uses, full), "%s leads to %s", path, full);
+		}
+		fr_disk_free(root);
+	}
+}
+END_TEST
+
+/* It is not to be known whether it still is none. */
+START_TEST(test_a_known_folder_that_is_a_link_by_now_is_followed_by_who_has_waited)
+{
+	char gone[PATH_MAX];
+
+	fr_disk_mkdir(at("sub"));
+	fr_disk_write(at("sub/a.py"), "one");
+	fr_disk_write(at("sub/b.py"), "two");
+	fr_uses_note(uses, at("sub/a.py"));
+	snprintf(gone, sizeof(gone), "%s", at("gone"));
+	ck_assert_int_eq(rename(at("sub"), gone), 0);
+	ck_assert_int_eq(symlink("gone", at("sub")), 0);
+	assert_current(); /* it is the same file */
+	fr_uses_look_anew(uses);
+	fr_uses_note(uses, at("sub/b.py"));
+	ck_assert(fr_uses_has(uses, at("gone/b.py")));
+	ck_assert_uint_eq(fr_uses_len(uses), 3); /* and the link */
+}
+END_TEST
+
 /* Of a file, of a folder on the way, of what another link leads to. */
 START_TEST(test_link_that_is_turned_is_a_change)
 {
@@ -850,6 +927,9 @@ Suite *fr_check_uses_suite(void)
 	tcase_add_test(tcase, test_links_in_a_folder_that_is_known_are_followed);
 	tcase_add_test(tcase, test_a_known_folder_that_becomes_a_link_is_a_change);
 	tcase_add_test(tcase, test_path_is_resolved);
+	tcase_add_test(tcase, test_paths_lead_where_the_kernel_says);
+	tcase_add_test(tcase,
+		       test_a_known_folder_that_is_a_link_by_now_is_followed_by_who_has_waited);
 	tcase_add_test(tcase, test_link_that_is_turned_is_a_change);
 	tcase_add_test(tcase, test_links_in_a_circle_lead_nowhere_until_it_is_broken);
 	tcase_add_test(tcase, test_link_that_leads_nowhere_is_a_link);
