@@ -234,7 +234,6 @@ static void note_baseline(int handover_fd)
 		fr_loop_guard_begin(&fr_door.handover.loop_guard, fr_door_now_ms());
 	if (fr_baseline_start(tree, &fr_door.baseline) < 0)
 		fr_log("contents cannot be compared: a save that changes nothing will reload\n");
-	fr_watcher_use_baseline(fr_door.watcher, fr_door.baseline);
 }
 
 void fr_start_watching(void)
