@@ -95,28 +95,39 @@ static void number_packed(struct fr_tree *tree, struct fr_node *folder, struct f
 	}
 	if (needs_any)
 		need->numbers = at - 1;
-	if (fresh)
-		folder->hash_number = needs_any ? (uint32_t)first : 0;
+	first = needs_any ? first : 0;
+	/* To write the same would cost a page that workers share. */
+	if (fresh && folder->hash_number != first)
+		folder->hash_number = (uint32_t)first;
 }
 
-static struct need number_all(struct fr_tree *tree, struct fr_hashes *fresh)
+static void number_all(struct fr_tree *tree, bool is_packed, struct fr_hashes *fresh,
+		       struct need *need)
+{
+	for (struct fr_node *root = fr_tree_roots(tree); root; root = root->next) {
+		for (struct fr_node *node = root; node; node = fr_tree_next(node, root)) {
+			if (node->kind == FR_NODE_FILE && !is_packed)
+				number_node(tree, node, fresh, need);
+			else if (node->kind != FR_NODE_FILE && node->packed && is_packed)
+				number_packed(tree, node, fresh, need);
+		}
+	}
+}
+
+/* Those at rest come first: unless something has become of them, they have the same numbers again
+ * the next time. */
+static struct need number(struct fr_tree *tree, struct fr_hashes *fresh)
 {
 	struct need need = {0};
 
-	for (struct fr_node *root = fr_tree_roots(tree); root; root = root->next) {
-		for (struct fr_node *node = root; node; node = fr_tree_next(node, root)) {
-			if (node->kind == FR_NODE_FILE)
-				number_node(tree, node, fresh, &need);
-			else if (node->packed)
-				number_packed(tree, node, fresh, &need);
-		}
-	}
+	number_all(tree, true, fresh, &need);
+	number_all(tree, false, fresh, &need);
 	return need;
 }
 
 int fr_baseline_start(struct fr_tree *tree, struct fr_baseline **ret_baseline)
 {
-	struct need need = number_all(tree, NULL);
+	struct need need = number(tree, NULL);
 	struct fr_baseline *baseline;
 	struct fr_hashes *hashes;
 	int error;
@@ -131,7 +142,7 @@ int fr_baseline_start(struct fr_tree *tree, struct fr_baseline **ret_baseline)
 		free(baseline);
 		return error;
 	}
-	(void)number_all(tree, hashes);
+	(void)number(tree, hashes);
 	fr_tree_take_hashes(tree, hashes);
 	baseline->files = need.unknown;
 	baseline->child = fork();
