@@ -228,6 +228,11 @@ const struct fr_ignore *fr_ignores_get(const struct fr_ignores *ignores, const c
 	return place ? place->now.files[kind] : NULL;
 }
 
+bool fr_ignores_knows(const struct fr_ignores *ignores, const char *folder)
+{
+	return place_of(ignores, folder) != NULL;
+}
+
 int fr_ignores_set_repository(struct fr_ignores *ignores, const char *folder, bool is_repository,
 			      bool keeps_before)
 {

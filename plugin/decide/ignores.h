@@ -56,6 +56,9 @@ int fr_ignores_set(struct fr_ignores *ignores, const char *folder, enum fr_ignor
 const struct fr_ignore *fr_ignores_get(const struct fr_ignores *ignores, const char *folder,
 				       enum fr_ignores_kind kind);
 
+/* Was anything set for the folder, and not forgotten? */
+bool fr_ignores_knows(const struct fr_ignores *ignores, const char *folder);
+
 /* Which files the application has loaded (borrowed from now on; NULL: nothing is known): for
  * whoever judges by these files, see decide/judge. */
 void fr_ignores_use_loaded(struct fr_ignores *ignores, const struct fr_loaded *loaded);

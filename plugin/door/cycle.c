@@ -185,7 +185,6 @@ static void watch_baseline(void)
 	if (!fr_door.baseline || waitpid(fr_baseline_pid(fr_door.baseline), &status, WNOHANG) == 0)
 		return;
 	fr_baseline_finish(fr_door.baseline, fr_watcher_tree(fr_door.watcher));
-	fr_watcher_use_baseline(fr_door.watcher, NULL);
 	fr_baseline_free(fr_door.baseline);
 	fr_door.baseline = NULL;
 }

@@ -240,7 +240,6 @@ static void read_contents(bool (*is_wanted)(const char *name))
 {
 	if (fr_baseline_start(fr_watcher_tree(fr_door.watcher), is_wanted, &fr_door.baseline) < 0)
 		fr_log("contents cannot be compared: a save that changes nothing will reload\n");
-	fr_watcher_use_baseline(fr_door.watcher, fr_door.baseline);
 }
 
 void fr_start_reading_rest(void)

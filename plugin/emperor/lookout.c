@@ -128,7 +128,7 @@ int fr_lookout_end(struct fr_lookout *lookout, unsigned long *ret_wanted)
 static bool is_wanted(const struct fr_lookout *lookout, const struct fr_node *folder,
 		      const char *name)
 {
-	if (fr_tree_child(lookout->tree, folder, name, FR_NODE_FILE))
+	if (fr_tree_stamp_in(lookout->tree, folder, name, NULL))
 		return true;
 	for (const struct fr_node *entry = folder->first_child; entry; entry = entry->next) {
 		if (entry->kind == FR_NODE_FOLDER && fnmatch(entry->name, name, FNM_PERIOD) == 0)

@@ -111,20 +111,21 @@ static bool is_same(const struct fr_stamp *a, const struct fr_stamp *b)
 static void keep(struct fr_audit *audit, const struct fr_tree *tree,
 		 const struct fr_finding *finding)
 {
-	const struct fr_node *file = fr_tree_file(tree, finding->path);
+	struct fr_stamp known = {0};
+	bool was_known = fr_tree_stamp(tree, finding->path, &known);
 	bool is_gone = finding->error != 0;
 
 	if (audit->len == FR_AUDIT_FINDINGS || finding->error == -ESTALE ||
 	    finding->hint == FR_HINT_KNOWN)
 		return;
-	if (is_gone ? !file : file && is_same(&file->stamp, &finding->stamp))
+	if (is_gone ? !was_known : was_known && is_same(&known, &finding->stamp))
 		return; /* it was announced since the process began */
 	audit->found[audit->len] = (struct found){
 		.path = strdup(finding->path),
 		.is_gone = is_gone,
-		.was_known = file != NULL,
+		.was_known = was_known,
 		.stamp = finding->stamp,
-		.before = file ? file->stamp : (struct fr_stamp){0},
+		.before = known,
 	};
 	audit->len += audit->found[audit->len].path != NULL; /* no memory: nothing is sure */
 }
@@ -154,13 +155,13 @@ void fr_audit_forget(struct fr_audit *audit)
 /* Is the disk as it was found to be, and the tree as it was then? */
 static bool is_unannounced(const struct found *found, const struct fr_tree *tree)
 {
-	const struct fr_node *file = fr_tree_file(tree, found->path);
-	struct fr_stamp now;
+	struct fr_stamp known, now;
+	bool is_known = fr_tree_stamp(tree, found->path, &known);
 	int error = fr_content_stamp(-1, found->path, false, &now);
 
 	if (found->is_gone ? error != -ENOENT : error || !is_same(&now, &found->stamp))
 		return false;
-	return found->was_known ? file && is_same(&file->stamp, &found->before) : !file;
+	return found->was_known ? is_known && is_same(&known, &found->before) : !is_known;
 }
 
 const char *fr_audit_take_unannounced(struct fr_audit *audit, const struct fr_tree *tree)

@@ -7,7 +7,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -15,16 +14,12 @@
 #include "child.h"
 #include "watch/baseline.h"
 #include "watch/content.h"
+#include "watch/hashes.h"
 #include "watch/tree.h"
-
-struct fr_slot {
-	struct fr_stamp stamp;
-	bool is_set; /* written last */
-};
+#include "watch/walk.h"
 
 struct fr_baseline {
-	struct fr_slot *slots; /* shared with the child */
-	size_t slots_len;
+	size_t files;
 	pid_t child;
 };
 
@@ -36,92 +31,142 @@ struct fr_record {
 	uint64_t dev, ino, size, mtime_ns, ctime_ns, hash;
 };
 
-#define FR_RECORD_MAGIC 0x66723101u /* "fr1" and the version of the form */
+#define FR_RECORD_MAGIC 0x66723102u /* "fr1" and the version of the form */
 
-/* The next file in a walk through *root and the roots after it; NULL at the end. */
-static struct fr_node *next_file(struct fr_node *node, struct fr_node **root)
+static bool is_to_be_read(const char *name, const struct fr_stamp *stamp,
+			  bool (*is_wanted)(const char *name))
 {
-	while (*root) {
-		node = node ? fr_tree_next(node, *root) : *root;
-		if (node && node->kind == FR_NODE_FILE)
-			return node;
-		if (!node)
-			*root = (*root)->next;
-	}
-	return NULL;
+	return !stamp->has_hash && stamp->size <= FR_CONTENT_MAX_BYTES &&
+	       (!is_wanted || is_wanted(name));
 }
-
-#define for_each_file(tree, node, root)                                                            \
-	for (root = fr_tree_roots(tree), node = next_file(NULL, &root); node;                      \
-	     node = next_file(node, &root))
 
 /* In the child: reads what is to be read, and says so only of files that still look as the parent
  * saw them. */
-static void read_all(struct fr_tree *tree, struct fr_slot *slots)
+static void read_all(struct fr_tree *tree, bool (*is_wanted)(const char *name),
+		     struct fr_hashes *hashes)
 {
-	struct fr_node *node, *root;
+	struct fr_walk walk;
+	struct fr_stamp stamp;
 
 	(void)prctl(PR_SET_NAME, "fastreload-read");
 	(void)setpriority(PRIO_PROCESS, 0, 10); /* the application is starting at the same time */
-	for_each_file(tree, node, root)
-	{
-		const char *path = fr_tree_path(tree, node, NULL);
-		struct fr_slot *slot;
+	fr_walk_begin(&walk, tree);
+	while (fr_walk_next(&walk)) {
+		const char *path = walk.hash_number &&
+						   is_to_be_read(walk.name, &walk.stamp, is_wanted)
+					   ? fr_tree_path_in(tree, walk.folder, walk.name, NULL)
+					   : NULL;
 
-		if (!node->baseline_slot || !path)
-			continue;
-		slot = &slots[node->baseline_slot - 1];
-		if (fr_content_stamp(-1, path, true, &slot->stamp) == 0 && slot->stamp.has_hash &&
-		    fr_content_same_stamp(&slot->stamp, &node->stamp))
-			__atomic_store_n(&slot->is_set, true, __ATOMIC_RELEASE);
+		if (path && fr_content_stamp(-1, path, true, &stamp) == 0 && stamp.has_hash &&
+		    fr_content_same_stamp(&stamp, &walk.stamp))
+			fr_hashes_put(hashes, walk.hash_number, &stamp);
 	}
 }
 
-static size_t number_unknown_files(struct fr_tree *tree, bool (*is_wanted)(const char *name))
-{
-	struct fr_node *node, *root;
-	uint32_t count = 0;
+/* What the hashes have to have room for, and how much of that is to be read. */
+struct need {
+	bool (*is_wanted)(const char *name); /* NULL: each is */
+	size_t numbers, unknown;
+};
 
-	for_each_file(tree, node, root)
-	{
-		node->baseline_slot = 0;
-		if (!node->stamp.has_hash && node->stamp.size <= FR_CONTENT_MAX_BYTES &&
-		    count < UINT32_MAX && (!is_wanted || is_wanted(node->name)))
-			node->baseline_slot = ++count;
+/* A file that is not packed. fresh: the hashes that will be the tree's; NULL: only counts. */
+static void number_node(const struct fr_tree *tree, struct fr_node *file,
+			const struct fr_hashes *fresh, struct need *need)
+{
+	bool is_read;
+
+	if (!fresh)
+		fr_tree_resolve(tree, file); /* by the hashes that it has had until now */
+	is_read = is_to_be_read(file->name, &file->stamp, need->is_wanted);
+	need->unknown += is_read;
+	need->numbers += is_read;
+	if (fresh)
+		file->hash_number = is_read ? (uint32_t)need->numbers : 0;
+}
+
+/* The packed files of a folder are numbered all together, if any of them needs a number. What was
+ * known by a number until now goes to the fresh hashes, too. */
+static void number_packed(struct fr_tree *tree, struct fr_node *folder, struct fr_hashes *fresh,
+			  struct need *need)
+{
+	size_t first = need->numbers + 1, at = first;
+	bool needs_any = false, is_read;
+	struct fr_walk walk;
+
+	fr_walk_begin_in(&walk, tree, folder);
+	for (; fr_walk_next(&walk); at++) {
+		bool is_known_by_number = walk.hash_number && walk.stamp.has_hash;
+
+		if (is_known_by_number && fresh)
+			fr_hashes_put(fresh, (uint32_t)at, &walk.stamp);
+		is_read = is_to_be_read(walk.name, &walk.stamp, need->is_wanted);
+		need->unknown += is_read;
+		needs_any |= is_known_by_number || is_read;
 	}
-	return count;
+	if (needs_any)
+		need->numbers = at - 1;
+	first = needs_any ? first : 0;
+	/* To write the same would cost a page that workers share. */
+	if (fresh && folder->hash_number != first)
+		folder->hash_number = (uint32_t)first;
+}
+
+static void number_all(struct fr_tree *tree, bool is_packed, struct fr_hashes *fresh,
+		       struct need *need)
+{
+	for (struct fr_node *root = fr_tree_roots(tree); root; root = root->next) {
+		for (struct fr_node *node = root; node; node = fr_tree_next(node, root)) {
+			if (node->kind == FR_NODE_FILE && !is_packed)
+				number_node(tree, node, fresh, need);
+			else if (node->kind != FR_NODE_FILE && node->packed && is_packed)
+				number_packed(tree, node, fresh, need);
+		}
+	}
+}
+
+/* Those at rest come first: unless something has become of them, they have the same numbers again
+ * the next time. */
+static struct need number(struct fr_tree *tree, bool (*is_wanted)(const char *name),
+			  struct fr_hashes *fresh)
+{
+	struct need need = {.is_wanted = is_wanted};
+
+	number_all(tree, true, fresh, &need);
+	number_all(tree, false, fresh, &need);
+	return need;
 }
 
 int fr_baseline_start(struct fr_tree *tree, bool (*is_wanted)(const char *name),
 		      struct fr_baseline **ret_baseline)
 {
-	size_t len = number_unknown_files(tree, is_wanted);
+	struct need need = number(tree, is_wanted, NULL);
 	struct fr_baseline *baseline;
+	struct fr_hashes *hashes;
+	int error;
 
-	if (len == 0) {
+	if (need.unknown == 0) {
 		*ret_baseline = NULL;
 		return 0;
 	}
 	baseline = calloc(1, sizeof(*baseline));
-	if (!baseline)
-		return -ENOMEM;
-	baseline->slots_len = len;
-	baseline->slots = mmap(NULL, len * sizeof(*baseline->slots), PROT_READ | PROT_WRITE,
-			       MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	if (baseline->slots == MAP_FAILED) {
+	error = baseline ? fr_hashes_new(need.numbers, &hashes) : -ENOMEM;
+	if (error) {
 		free(baseline);
-		return -ENOMEM;
+		return error;
 	}
+	(void)number(tree, is_wanted, hashes);
+	fr_tree_take_hashes(tree, hashes);
+	baseline->files = need.unknown;
 	baseline->child = fr_child_fork(); /* signals stay blocked: it ends soon enough */
 	if (baseline->child == 0) {
-		read_all(tree, baseline->slots);
+		read_all(tree, is_wanted, hashes);
 		fr_baseline_free(baseline); /* so that tools that look for leaks find none in a
 					       child either */
 		_exit(0);
 	}
 	if (baseline->child < 0) {
-		int error = baseline->child;
-
+		error = baseline->child;
+		fr_tree_end_hashes(tree);
 		fr_baseline_free(baseline);
 		return error;
 	}
@@ -136,37 +181,17 @@ pid_t fr_baseline_pid(const struct fr_baseline *baseline)
 
 size_t fr_baseline_files(const struct fr_baseline *baseline)
 {
-	return baseline->slots_len;
-}
-
-void fr_baseline_resolve(const struct fr_baseline *baseline, struct fr_node *node)
-{
-	const struct fr_slot *slot;
-
-	if (!node->baseline_slot)
-		return;
-	slot = &baseline->slots[node->baseline_slot - 1];
-	if (__atomic_load_n(&slot->is_set, __ATOMIC_ACQUIRE))
-		node->stamp = slot->stamp;
+	return baseline->files;
 }
 
 void fr_baseline_finish(struct fr_baseline *baseline, struct fr_tree *tree)
 {
-	struct fr_node *node, *root;
-
-	for_each_file(tree, node, root)
-	{
-		fr_baseline_resolve(baseline, node);
-		node->baseline_slot = 0;
-	}
+	fr_tree_end_hashes(tree);
 	baseline->child = 0;
 }
 
 void fr_baseline_free(struct fr_baseline *baseline)
 {
-	if (!baseline)
-		return;
-	munmap(baseline->slots, baseline->slots_len * sizeof(*baseline->slots));
 	free(baseline);
 }
 
@@ -210,19 +235,19 @@ static FILE *stream_of(int fd, const char *mode)
 int fr_baseline_save(struct fr_tree *tree, int fd)
 {
 	FILE *file = stream_of(fd, "w");
-	struct fr_node *node, *root;
+	struct fr_walk walk;
 	int error = 0;
 
 	if (!file)
 		return -errno;
-	for_each_file(tree, node, root)
-	{
-		const char *path = fr_tree_path(tree, node, NULL);
+	fr_walk_begin(&walk, tree);
+	while (fr_walk_next(&walk)) {
+		const char *path = fr_tree_path_in(tree, walk.folder, walk.name, NULL);
 		struct fr_record record;
 
-		if (!path || !node->stamp.has_hash || node->stamp.is_fresh)
+		if (!path || !walk.stamp.has_hash || walk.stamp.is_fresh)
 			continue;
-		record = record_of(&node->stamp, strlen(path) + 1);
+		record = record_of(&walk.stamp, strlen(path) + 1);
 		if (fwrite(&record, sizeof(record), 1, file) != 1 ||
 		    fwrite(path, record.path_size, 1, file) != 1) {
 			error = -EIO;
@@ -262,7 +287,7 @@ size_t fr_baseline_load(struct fr_tree *tree, int fd)
 	if (!file)
 		return 0;
 	while (load_record(tree, file, &known))
-		continue;
+		fr_tree_settle(tree);
 	fclose(file);
 	return known;
 }

@@ -13,13 +13,13 @@
 #include <sys/types.h>
 
 struct fr_baseline;
-struct fr_node;
 struct fr_tree;
 
 /*
  * Starts a child that reads every file of the tree whose content is not known, or of these only
- * those whose names are wanted (NULL: all). The tree is borrowed for the call. 0 with *ret_baseline
- * owned by the caller, and NULL if nothing is left to read; or a negative errno. Does not block.
+ * those whose names are wanted (NULL: all); what it finds out is in the tree's hashes at once. The
+ * tree is borrowed for the call. 0 with *ret_baseline owned by the caller, and NULL if nothing is
+ * left to read; or a negative errno. Does not block.
  */
 int fr_baseline_start(struct fr_tree *tree, bool (*is_wanted)(const char *name),
 		      struct fr_baseline **ret_baseline);
@@ -30,14 +30,11 @@ pid_t fr_baseline_pid(const struct fr_baseline *baseline);
 /* How many files the child was to read. */
 size_t fr_baseline_files(const struct fr_baseline *baseline);
 
-/* Copies what the child has found out about one node, if it was to read it and has done so. */
-void fr_baseline_resolve(const struct fr_baseline *baseline, struct fr_node *node);
-
-/* The child has ended, as it may: copies all that it found into the tree. The baseline is of no
- * more use then but to be freed. */
+/* The child has ended, as it may: what it has not found out will never be known. The baseline is of
+ * no more use then but to be freed. */
 void fr_baseline_finish(struct fr_baseline *baseline, struct fr_tree *tree);
 
-/* NULL is fine. Does not wait for the child. */
+/* NULL is fine. Does not wait for the child. What that finds out is the tree's. */
 void fr_baseline_free(struct fr_baseline *baseline);
 
 /*

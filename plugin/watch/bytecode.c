@@ -13,6 +13,7 @@
 
 #include "watch/bytecode.h"
 #include "watch/tree.h"
+#include "watch/walk.h"
 
 #define FR_BYTECODE_RECENT_NS 2000000000LL
 
@@ -77,20 +78,19 @@ void fr_bytecode_drop_beside(const char *path)
 void fr_bytecode_drop_recent(struct fr_tree *tree)
 {
 	struct timespec now;
+	struct fr_walk walk;
 	int64_t now_ns;
 
 	clock_gettime(CLOCK_REALTIME, &now);
 	now_ns = (int64_t)now.tv_sec * 1000000000LL + now.tv_nsec;
-	for (struct fr_node *root = fr_tree_roots(tree); root; root = root->next) {
-		for (struct fr_node *node = root; node; node = fr_tree_next(node, root)) {
-			const char *path;
+	fr_walk_begin(&walk, tree);
+	while (fr_walk_next(&walk)) {
+		const char *path;
 
-			if (node->kind != FR_NODE_FILE ||
-			    now_ns - node->stamp.mtime_ns > FR_BYTECODE_RECENT_NS)
-				continue;
-			path = fr_tree_path(tree, node, NULL);
-			if (path)
-				fr_bytecode_drop(path);
-		}
+		if (now_ns - walk.stamp.mtime_ns > FR_BYTECODE_RECENT_NS)
+			continue;
+		path = fr_tree_path_in(tree, walk.folder, walk.name, NULL);
+		if (path)
+			fr_bytecode_drop(path);
 	}
 }

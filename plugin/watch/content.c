@@ -42,7 +42,7 @@ static int hash_all(int fd, uint64_t *ret_hash)
 			return -EFBIG;
 		hash = fr_hash_bytes(hash, bytes, (size_t)len);
 	}
-	*ret_hash = hash;
+	*ret_hash = hash & (UINT64_MAX >> (64 - FR_STAMP_HASH_BITS));
 	return 0;
 }
 

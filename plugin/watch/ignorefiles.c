@@ -12,6 +12,7 @@
 
 #include "decide/ignores.h"
 #include "watch/ignorefiles.h"
+#include "watch/names.h"
 
 #define FR_GITIGNORE    ".gitignore"
 #define FR_RELOADIGNORE ".reloadignore"
@@ -272,6 +273,15 @@ static bool read_repository(struct fr_ignorefiles *files, const char *folder, bo
 }
 
 /* ---- folders ---- */
+
+bool fr_ignorefiles_has_none(const struct fr_ignorefiles *files, const char *folder,
+			     const struct fr_names *names)
+{
+	return !fr_names_may_have(names, FR_RELOADIGNORE) &&
+	       (!files->with_git ||
+		(!fr_names_may_have(names, FR_GITIGNORE) && !fr_names_may_have(names, FR_GIT))) &&
+	       !fr_ignores_knows(files->ignores, folder);
+}
 
 bool fr_ignorefiles_read(struct fr_ignorefiles *files, const char *folder, bool keeps_before)
 {

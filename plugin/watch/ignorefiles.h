@@ -16,6 +16,7 @@
 
 struct fr_ignorefiles;
 struct fr_ignores;
+struct fr_names;
 
 /* with_git: .gitignore and info/exclude are honoured. complain (may be NULL) hears of lines and
  * files that are not; ctx is its. 0 or -ENOMEM. */
@@ -39,6 +40,11 @@ struct fr_ignores *fr_ignorefiles_ignores(struct fr_ignorefiles *files);
 /* Reads the files of the folder (absolute path) as they are now. Returns whether something is not
  * as it was; keeps_before as for fr_ignores_set. Blocks as long as the file system does. */
 bool fr_ignorefiles_read(struct fr_ignorefiles *files, const char *folder, bool keeps_before);
+
+/* Is it certain that fr_ignorefiles_read would find nothing, and has found nothing before? names:
+ * those in the folder. Does not look at the disk. */
+bool fr_ignorefiles_has_none(const struct fr_ignorefiles *files, const char *folder,
+			     const struct fr_names *names);
 
 /*
  * The same for the folders above a watched one, up to the top of the repository that it lies in;

@@ -13,6 +13,7 @@
 
 #include "watch/opens.h"
 #include "watch/tree.h"
+#include "watch/walk.h"
 #include "watch/uses.h"
 
 /* To begin to listen to a folder takes some microseconds, and that is on the way to a quick
@@ -44,10 +45,13 @@ bool fr_opens_is_source(const char *name)
 	return len >= 3 && strcmp(name + len - 3, ".py") == 0;
 }
 
-static bool has_data(const struct fr_node *folder)
+static bool has_data(const struct fr_tree *tree, struct fr_node *folder)
 {
-	for (const struct fr_node *node = fr_tree_first_child(folder); node; node = node->next) {
-		if (node->kind == FR_NODE_FILE && !fr_opens_is_source(node->name))
+	struct fr_walk walk;
+
+	fr_walk_begin_in(&walk, tree, folder);
+	while (fr_walk_next(&walk)) {
+		if (!fr_opens_is_source(walk.name))
 			return true;
 	}
 	return false;
@@ -70,7 +74,7 @@ static bool list_folders(struct fr_opens *opens)
 		return false;
 	for (struct fr_node *root = fr_tree_roots(opens->tree); root; root = root->next) {
 		for (struct fr_node *node = root; node; node = fr_tree_next(node, root)) {
-			if (node->kind == FR_NODE_FOLDER && has_data(node) &&
+			if (node->kind == FR_NODE_FOLDER && has_data(opens->tree, node) &&
 			    !add_folder(opens, node))
 				return false;
 		}
@@ -183,7 +187,7 @@ static bool note_file(const struct fr_opens *opens, const char *path, struct fr_
 {
 	struct stat st;
 
-	if (!fr_tree_file(opens->tree, path) || fr_uses_has(uses, path))
+	if (!fr_tree_stamp(opens->tree, path, NULL) || fr_uses_has(uses, path))
 		return true; /* a change of it means nothing, or is known */
 	if (stat(path, &st) < 0 || !is_before(&st.st_ctim, &opens->since))
 		return false;
@@ -236,6 +240,6 @@ bool fr_opens_tells(const struct fr_opens *opens, const char *path)
 {
 	struct stat st;
 
-	return opens && !opens->is_deaf && fr_tree_file(opens->tree, path) &&
+	return opens && !opens->is_deaf && fr_tree_stamp(opens->tree, path, NULL) &&
 	       lstat(path, &st) == 0 && S_ISREG(st.st_mode) && st.st_nlink == 1;
 }

@@ -35,6 +35,8 @@
 #include "watch/mounts.h"
 #include "watch/outpost.h"
 #include "watch/scan.h"
+#include "watch/tree.h"
+#include "watch/walk.h"
 
 /* Of its share of one core the walk has one half, and the two jobs for what changed lately have the
  * other. Of a slow disk's time, in parts of a thousand, they have this. */
@@ -452,15 +454,19 @@ static bool has_moved(struct fr_listing *listing, const struct stat *st, int64_t
 /* NULL: no memory. */
 static struct fr_listing *listing_of(struct fr_node *folder)
 {
-	if (!folder->listing)
+	if (!folder->has_listing) {
 		folder->listing = calloc(1, sizeof(*folder->listing));
+		folder->has_listing = folder->listing != NULL;
+	}
 	return folder->listing;
 }
 
 /* The next look lists the folder, whatever its times are. */
 static void forget_listing(struct fr_node *folder)
 {
-	free(folder->listing);
+	if (folder->has_listing)
+		free(folder->listing);
+	folder->has_listing = false;
 	folder->listing = NULL;
 }
 
@@ -500,11 +506,16 @@ static void file_differs(void *ctx, const char *path, bool is_gone)
 		look_at_file(copy, true);
 }
 
+/* All below it has nodes then. */
 static struct fr_node *first_leaf(struct fr_node *node)
 {
-	while (fr_tree_first_child(node))
+	for (;;) {
+		if (node->kind == FR_NODE_FOLDER && fr_tree_unpack(post.with.tree, node) < 0)
+			_exit(1);
+		if (!fr_tree_first_child(node))
+			return node;
 		node = node->first_child;
-	return node;
+	}
 }
 
 static void forget_ignorefiles(const struct fr_node *folder)
@@ -879,30 +890,32 @@ static void take_over_tree(void)
 {
 	int64_t now = now_ms(), real_ms = clock_us(CLOCK_REALTIME) / 1000;
 	struct fr_node *root;
+	struct fr_walk walk;
 	unsigned count;
 
+	fr_tree_end_hashes(post.with.tree); /* nobody tells us of what is found out later */
 	for (root = fr_tree_roots(post.with.tree); root; root = root->next) {
 		for (struct fr_node *node = root; node; node = fr_tree_next(node, root)) {
 			node->is_queued = node->is_left = false;
 			node->is_pending_compare = node->is_pending_below = false;
-			node->baseline_slot = 0;
 			node->seen = 0; /* by a scan that counts from 1 again */
-			if (node->kind == FR_NODE_FILE)
+			if (node->kind == FR_NODE_FILE) {
+				fr_tree_resolve(post.with.tree, node);
 				continue;
+			}
+			node->watch_next = NULL; /* or a listing of ours, later */
 			node->queue_next = node->queue_prev = NULL;
 			node->watch = node->kind == FR_NODE_FOLDER ? 0 : -1;
 		}
 	}
 	for_each_root(root, count)
 	{
-		for (struct fr_node *node = root; node; node = fr_tree_next(node, root)) {
-			int64_t age_ms;
-			const char *path;
+		fr_walk_begin_below(&walk, post.with.tree, root);
+		while (fr_walk_next(&walk)) {
+			int64_t age_ms = real_ms - walk.stamp.mtime_ns / 1000000;
+			const char *path =
+				fr_tree_path_in(post.with.tree, walk.folder, walk.name, NULL);
 
-			if (node->kind != FR_NODE_FILE)
-				continue;
-			age_ms = real_ms - node->stamp.mtime_ns / 1000000;
-			path = fr_tree_path(post.with.tree, node, NULL);
 			if (path)
 				note_hot(path,
 					 now - FR_OUTPOST_EDITED_MS - (age_ms > 0 ? age_ms : 0));

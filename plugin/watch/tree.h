@@ -6,6 +6,11 @@
  * interface. Names are bytes. Nodes know their parent and not their path. A name may be that of a
  * file and of a folder at the same time: one of them has taken the place of the other, and nobody
  * has verified yet what became of that one.
+ *
+ * Folders always have a node. The files of a folder in which nothing happens are packed (see
+ * packed.h): who asks for one of them gets nodes for all. They are packed again by fr_tree_pack and
+ * fr_tree_settle alone, so that a pointer to the node of a file is good until one of these is
+ * called, or the file is removed.
  */
 #ifndef FR_TREE_H
 #define FR_TREE_H
@@ -14,6 +19,12 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
+
+struct fr_hashes;
+struct fr_packed;
+
+/* Of the hash of a content. */
+#define FR_STAMP_HASH_BITS 62
 
 /* How a file looked: equal stamps mean "nobody has written to it", unless it was stamped within the
  * clock's tick. */
@@ -54,27 +65,36 @@ struct fr_node {
 	struct fr_node *next, *prev;
 	struct fr_node *bucket_next; /* in the tree's table of (parent, name) */
 	union {
-		struct fr_stamp stamp; /* FILE */
-		struct {               /* all others */
-			struct fr_node *first_child;
-			struct fr_node *watch_next; /* other nodes that share the source's watch
-						       (one inode, two paths) */
+		struct fr_stamp stamp;               /* FILE */
+		struct {                             /* all others */
+			struct fr_node *first_child; /* but for files that are packed */
+			struct fr_packed *packed;    /* the tree's: its files, or NULL */
+			union {
+				struct fr_node *watch_next; /* other nodes that share the source's
+							       watch (one inode, two paths) */
+				struct fr_listing *listing; /* has_listing: of a source that needs
+							       it, owned */
+			};
 			struct fr_node *queue_next,
-				*queue_prev;        /* in the queue of folders to scan */
-			struct fr_listing *listing; /* of a source that needs it, owned; or NULL */
-			int watch; /* the source's descriptor, or -1: not watched */
+				*queue_prev; /* in the queue of folders to scan */
+			int watch;           /* the source's descriptor, or -1: not watched */
+			uint32_t loose_at;   /* the tree's: 1 + its place among those that have
+						nodes of files, or 0 */
 		};
 	};
-	uint32_t seen;          /* the scan that met it last */
-	uint32_t baseline_slot; /* FILE: 1 + its slot in the baseline being hashed, or 0 */
+	uint32_t seen;        /* the scan that met it last */
+	uint32_t hash_number; /* FILE: its number in the tree's hashes, if its own is not known, or
+				 0; FOLDER: that of the first of its packed files */
 	uint8_t kind;
 	uint8_t source; /* which of the watcher's sources watches it; that of the folder it is in */
-	bool is_queued;
-	bool is_pending_compare; /* FOLDER in the queue: report what differs, do not just record it
-				  */
-	bool is_pending_below;   /* FOLDER in the queue: with all below it */
-	bool is_left; /* FOLDER: gone, or not entered any more; kept until its files are verified */
-	bool is_settling; /* FILE: written, and not quiet yet; of the process that polls */
+	bool has_listing : 1; /* FOLDER */
+	bool is_queued : 1;
+	bool is_pending_compare : 1; /* FOLDER in the queue: report what differs, do not just record
+					it */
+	bool is_pending_below : 1;   /* FOLDER in the queue: with all below it */
+	bool is_left : 1;     /* FOLDER: gone, or not entered any more; kept until its files are
+				 verified */
+	bool is_settling : 1; /* FILE: written, and not quiet yet; of the process that polls */
 	char name[];
 };
 
@@ -95,16 +115,23 @@ struct fr_node *fr_tree_add_root(struct fr_tree *tree, const char *path, enum fr
 struct fr_node *fr_tree_add(struct fr_tree *tree, struct fr_node *parent, const char *name,
 			    enum fr_node_kind kind);
 
-/* The child of that name and kind, or NULL. Constant time. */
-struct fr_node *fr_tree_child(const struct fr_tree *tree, const struct fr_node *parent,
-			      const char *name, enum fr_node_kind kind);
+/* The child of that name and kind, or NULL; also where memory is too short to unpack it. Constant
+ * time, but for that. */
+struct fr_node *fr_tree_child(struct fr_tree *tree, struct fr_node *parent, const char *name,
+			      enum fr_node_kind kind);
 
 /* The folder that the entry at an absolute path is in, below the innermost root that holds that
  * folder; or NULL. */
 struct fr_node *fr_tree_folder_of(const struct fr_tree *tree, const char *path);
 
-/* The file at an absolute path, in the folder that fr_tree_folder_of finds; or NULL. */
-struct fr_node *fr_tree_file(const struct fr_tree *tree, const char *path);
+/* The file at an absolute path, in the folder that fr_tree_folder_of finds; or NULL, as above. */
+struct fr_node *fr_tree_file(struct fr_tree *tree, const char *path);
+
+/* How the file at an absolute path looked, or in that folder; ret_stamp may be NULL. False: there
+ * is none. Unpacks nothing. */
+bool fr_tree_stamp(const struct fr_tree *tree, const char *path, struct fr_stamp *ret_stamp);
+bool fr_tree_stamp_in(const struct fr_tree *tree, const struct fr_node *folder, const char *name,
+		      struct fr_stamp *ret_stamp);
 
 /* The innermost root whose path is a prefix of the absolute path, or NULL; *ret_rest is what
  * follows ("" for the root itself). */
@@ -117,14 +144,20 @@ void fr_tree_remove(struct fr_tree *tree, struct fr_node *node);
 /* First root, gate or lookout, then node->next; the order is the order of adding. */
 struct fr_node *fr_tree_roots(const struct fr_tree *tree);
 
-/* The first of the nodes below any node, or NULL: a file has none. */
+/* The first of the nodes below any node, or NULL: a file has none, and packed files are none. */
 static inline struct fr_node *fr_tree_first_child(const struct fr_node *node)
 {
 	return node->kind == FR_NODE_FILE ? NULL : node->first_child;
 }
 
+/* Is there neither a folder nor a file in the folder? */
+static inline bool fr_tree_is_empty(const struct fr_node *folder)
+{
+	return !folder->first_child && !folder->packed;
+}
+
 /* The node after `node` in a walk of all that is below `top` (top first); NULL at the end. The node
- * may not be removed before the call. */
+ * may not be removed before the call. Packed files have none: watch/walk meets all. */
 struct fr_node *fr_tree_next(const struct fr_node *node, const struct fr_node *top);
 
 /* The same, without what is below `node`. */
@@ -142,7 +175,45 @@ const char *fr_tree_path(struct fr_tree *tree, const struct fr_node *node,
 const char *fr_tree_path_in(struct fr_tree *tree, const struct fr_node *folder, const char *name,
 			    const char **ret_relative);
 
-/* How many nodes of a kind there are. */
+/* How many folders, files (packed or not), gates or lookouts there are. */
 size_t fr_tree_count(const struct fr_tree *tree, enum fr_node_kind kind);
+
+/* ---- packed files ---- */
+
+/* Gives all files of the folder nodes, which come before its folders, and in the order in which
+ * they were packed. 0 or -ENOMEM: it is as it was. */
+int fr_tree_unpack(struct fr_tree *tree, struct fr_node *folder);
+
+/*
+ * Packs the files of the folder, whose nodes nobody may hold any more. 0; -EBUSY where a file is
+ * settling, or its content is still being read; -EFBIG where there are thousands, -ENAMETOOLONG or
+ * -ENOMEM: it is as it was.
+ */
+int fr_tree_pack(struct fr_tree *tree, struct fr_node *folder);
+
+/* Takes the files of a folder that has none. */
+void fr_tree_give(struct fr_tree *tree, struct fr_node *folder, struct fr_packed *packed);
+
+/*
+ * Packs folders, a bounded number of them, until only a few files have nodes: those in which
+ * something happens now are likely to be asked for again. Nobody may hold nodes of files. Does
+ * nothing where little is to be gained.
+ */
+void fr_tree_settle(struct fr_tree *tree);
+
+/* ---- hashes that others find out ---- */
+
+/* Takes the hashes in which the numbers of nodes are looked up from now on; those before are freed.
+ */
+void fr_tree_take_hashes(struct fr_tree *tree, struct fr_hashes *hashes);
+
+/* They are complete: a file whose hash is not among them has none. */
+void fr_tree_end_hashes(struct fr_tree *tree);
+
+/* Borrowed, or NULL. */
+const struct fr_hashes *fr_tree_hashes(const struct fr_tree *tree);
+
+/* Completes the stamp of a file with its hash, if that has been found out since. */
+void fr_tree_resolve(const struct fr_tree *tree, struct fr_node *file);
 
 #endif

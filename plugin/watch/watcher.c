@@ -18,9 +18,9 @@
 #include "decide/loaded.h"
 #include "decide/rules.h"
 #include "path.h"
-#include "watch/baseline.h"
 #include "watch/content.h"
 #include "watch/ignorefiles.h"
+#include "watch/packed.h"
 #include "watch/scan.h"
 #include "watch/tree.h"
 #include "watch/watcher.h"
@@ -43,7 +43,6 @@ struct fr_watcher {
 	size_t eyes_len;
 	struct fr_tree *tree;
 	struct fr_scan *scan;
-	struct fr_baseline *baseline; /* borrowed, or NULL */
 	struct fr_ignorefiles *files; /* borrowed, or NULL */
 	const char *saved;            /* by the image before; borrowed, or NULL */
 	int first_error;              /* of the arming */
@@ -146,7 +145,12 @@ static struct fr_node *first_leaf(struct fr_node *node)
 	return node;
 }
 
-/* Removes the folders below top (and top) that were left and hold no file. Children first. */
+static bool is_kept_for_its_files(const struct fr_watcher *watcher, const struct fr_node *folder)
+{
+	return folder->is_left || is_looked_at_for_us(watcher, folder);
+}
+
+/* Removes the folders below top (and top), which was left, that hold no file. Children first. */
 static void prune(struct fr_watcher *watcher, struct fr_node *top)
 {
 	struct fr_node *node = first_leaf(top), *next;
@@ -155,10 +159,24 @@ static void prune(struct fr_watcher *watcher, struct fr_node *top)
 	do {
 		is_last = node == top;
 		next = is_last ? NULL : node->next ? first_leaf(node->next) : node->parent;
-		if (node->is_left && node->parent && !node->first_child)
+		if (node->kind == FR_NODE_FOLDER && node->parent && fr_tree_is_empty(node) &&
+		    is_kept_for_its_files(watcher, node))
 			fr_tree_remove(watcher->tree, node);
 		node = next;
 	} while (!is_last);
+}
+
+static void note_packed_gone(struct fr_watcher *watcher, const struct fr_node *folder)
+{
+	struct fr_unpacker unpacker;
+
+	fr_unpacker_init(&unpacker, folder->packed);
+	while (fr_unpacker_next(&unpacker)) {
+		const char *path = fr_tree_path_in(watcher->tree, folder, unpacker.name, NULL);
+
+		if (path)
+			watcher->hooks->note(watcher->ctx, path, FR_HINT_GONE);
+	}
 }
 
 /*
@@ -189,6 +207,7 @@ static void leave_folder(struct fr_watcher *watcher, struct fr_node *top)
 			path = watcher->files ? fr_tree_path(watcher->tree, node, NULL) : NULL;
 			if (path)
 				fr_ignorefiles_forget(watcher->files, path);
+			note_packed_gone(watcher, node);
 		}
 		node = fr_tree_next(node, top);
 	}
@@ -443,12 +462,12 @@ static void self_changed(struct fr_watcher *watcher, struct fr_node *folder)
 
 /* Links have no writer that would close them, and a second name of a complete file has none either.
  */
-static bool is_complete_at_birth(const char *path, const struct fr_node *known)
+static bool is_complete_at_birth(const char *path, bool is_known)
 {
 	struct stat st;
 
 	return lstat(path, &st) == 0 &&
-	       (S_ISLNK(st.st_mode) || (!known && S_ISREG(st.st_mode) && st.st_nlink > 1));
+	       (S_ISLNK(st.st_mode) || (!is_known && S_ISREG(st.st_mode) && st.st_nlink > 1));
 }
 
 /* A folder that was entered turns out to be a virtual environment: pyvenv.cfg is not the first
@@ -497,11 +516,19 @@ static bool is_own_data(const struct fr_watcher *watcher, const char *path)
 	return !verdict.counts;
 }
 
+static void forget_own_data(struct fr_watcher *watcher, struct fr_node *folder, const char *name)
+{
+	struct fr_node *known = fr_tree_child(watcher->tree, folder, name, FR_NODE_FILE);
+
+	if (known)
+		fr_tree_remove(watcher->tree, known);
+}
+
 /* Returns whether the folder is still there: it may turn out to be one that is not entered. */
 static bool file_event(struct fr_watcher *watcher, struct fr_node *folder, const char *name,
 		       enum fr_hint hint)
 {
-	struct fr_node *known = fr_tree_child(watcher->tree, folder, name, FR_NODE_FILE);
+	bool is_known = fr_tree_stamp_in(watcher->tree, folder, name, NULL);
 	struct fr_verdict verdict;
 	const char *relative, *path;
 
@@ -509,7 +536,7 @@ static bool file_event(struct fr_watcher *watcher, struct fr_node *folder, const
 		return false;
 	path = fr_tree_path_in(watcher->tree, folder, name, &relative);
 	if (path && fr_ignorefiles_is_name(name) &&
-	    (hint != FR_HINT_WRITING || is_complete_at_birth(path, NULL))) {
+	    (hint != FR_HINT_WRITING || is_complete_at_birth(path, false))) {
 		fr_scan_read_ignorefiles(watcher->scan, folder);
 		path = fr_tree_path_in(watcher->tree, folder, name, &relative);
 	}
@@ -518,8 +545,8 @@ static bool file_event(struct fr_watcher *watcher, struct fr_node *folder, const
 	fr_judge_file(fr_scan_judge(watcher->scan), path, relative, false, &verdict);
 	if (!verdict.counts) {
 		report_ignored(watcher, path, relative, hint, &verdict);
-		if (known && is_own_data(watcher, path))
-			fr_tree_remove(watcher->tree, known);
+		if (is_known && is_own_data(watcher, path))
+			forget_own_data(watcher, folder, name);
 		return true;
 	}
 	/* A file that is moved here is new even if nobody writes to it: "writing" tells that from a
@@ -527,7 +554,7 @@ static bool file_event(struct fr_watcher *watcher, struct fr_node *folder, const
 	watcher->hooks->note(watcher->ctx, path,
 			     hint == FR_HINT_MOVED_HERE ? FR_HINT_WRITING : hint);
 	if (hint == FR_HINT_MOVED_HERE ||
-	    (hint == FR_HINT_WRITING && is_complete_at_birth(path, known)))
+	    (hint == FR_HINT_WRITING && is_complete_at_birth(path, is_known)))
 		watcher->hooks->note(watcher->ctx, path, FR_HINT_WRITTEN);
 	return true;
 }
@@ -541,14 +568,14 @@ static bool file_event(struct fr_watcher *watcher, struct fr_node *folder, const
 static bool is_as_known(struct fr_watcher *watcher, struct fr_node *folder, const char *name,
 			bool is_there)
 {
-	const struct fr_node *known = fr_tree_child(watcher->tree, folder, name, FR_NODE_FILE);
 	const char *path = fr_tree_path_in(watcher->tree, folder, name, NULL);
-	struct fr_stamp now;
+	struct fr_stamp known, now;
+	bool is_known = fr_tree_stamp_in(watcher->tree, folder, name, &known);
 
-	if (!known || !is_there)
-		return !known && !is_there && !fr_ignorefiles_is_name(name);
-	return !known->stamp.is_fresh && path && fr_content_stamp(-1, path, false, &now) == 0 &&
-	       fr_content_same_stamp(&known->stamp, &now);
+	if (!is_known || !is_there)
+		return !is_known && !is_there && !fr_ignorefiles_is_name(name);
+	return !known.is_fresh && path && fr_content_stamp(-1, path, false, &now) == 0 &&
+	       fr_content_same_stamp(&known, &now);
 }
 
 /* Looks at the entry `name` of the folder, of which nothing else is known. */
@@ -562,7 +589,7 @@ static void look_at(struct fr_watcher *watcher, struct fr_node *folder, const ch
 
 	if (is_there && S_ISDIR(st.st_mode)) {
 		/* It may have taken the place of a file. */
-		if (!fr_tree_child(watcher->tree, folder, name, FR_NODE_FILE) ||
+		if (!fr_tree_stamp_in(watcher->tree, folder, name, NULL) ||
 		    file_event(watcher, folder, name, FR_HINT_GONE))
 			folder_came(watcher, folder, name);
 		return;
@@ -853,7 +880,10 @@ bool fr_watcher_step(struct fr_watcher *watcher)
 			watcher->hooks->failed(watcher->ctx, eye->ops, result);
 		has_more |= result > 0;
 	}
-	return fr_scan_step(watcher->scan, FR_WATCHER_ENTRIES_PER_STEP) || has_more;
+	has_more |= fr_scan_step(watcher->scan, FR_WATCHER_ENTRIES_PER_STEP);
+	if (!fr_scan_is_busy(watcher->scan))
+		fr_tree_settle(watcher->tree);
+	return has_more;
 }
 
 void fr_watcher_rescan(struct fr_watcher *watcher)
@@ -869,8 +899,8 @@ static void forget_file(struct fr_watcher *watcher, struct fr_node *node)
 	struct fr_node *folder = node->parent;
 
 	fr_tree_remove(watcher->tree, node);
-	while ((folder->is_left || is_looked_at_for_us(watcher, folder)) && folder->parent &&
-	       !folder->first_child) {
+	while (is_kept_for_its_files(watcher, folder) && folder->parent &&
+	       fr_tree_is_empty(folder)) {
 		struct fr_node *above = folder->parent;
 
 		stop_watching(watcher, folder);
@@ -982,13 +1012,11 @@ enum fr_change_kind fr_watcher_verify(struct fr_watcher *watcher, const char *pa
 					*/
 	if (!node)
 		return verify_new(watcher, path, &now);
-	if (watcher->baseline)
-		fr_baseline_resolve(watcher->baseline, node);
 	kind = compare(&node->stamp, &now, was_written);
 	if (kind == FR_CHANGE_NONE && !now.has_hash && fr_content_same_stamp(&node->stamp, &now))
 		return kind; /* nothing newer is known */
 	node->stamp = now;
-	node->baseline_slot = 0;
+	node->hash_number = 0;
 	return kind;
 }
 
@@ -1051,6 +1079,8 @@ size_t fr_watcher_backends(const struct fr_watcher *watcher,
 		for (struct fr_node *node = root; node; node = fr_tree_next(node, root)) {
 			backends[node->source].folders += node->kind == FR_NODE_FOLDER;
 			backends[node->source].files += node->kind == FR_NODE_FILE;
+			if (node->kind == FR_NODE_FOLDER)
+				backends[node->source].files += fr_packed_count(node->packed);
 		}
 	}
 	return watcher->eyes_len;
@@ -1066,11 +1096,6 @@ void fr_watcher_explain(const struct fr_watcher *watcher, const struct fr_source
 {
 	ops->explain(error, watcher ? (unsigned long)fr_watcher_folders(watcher) : 1, text,
 		     text_size);
-}
-
-void fr_watcher_use_baseline(struct fr_watcher *watcher, struct fr_baseline *baseline)
-{
-	watcher->baseline = baseline;
 }
 
 void fr_watcher_use_ignorefiles(struct fr_watcher *watcher, struct fr_ignorefiles *files)

@@ -13,7 +13,6 @@
 
 #include "watch/source.h"
 
-struct fr_baseline;
 struct fr_ignorefiles;
 struct fr_judge;
 struct fr_rules;
@@ -189,9 +188,5 @@ struct fr_tree *fr_watcher_tree(struct fr_watcher *watcher);
 
 /* The rules that were given, borrowed. */
 const struct fr_rules *fr_watcher_rules(const struct fr_watcher *watcher);
-
-/* Contents that are still being read (borrowed; NULL for none): fr_watcher_verify asks there for
- * what it does not know yet. */
-void fr_watcher_use_baseline(struct fr_watcher *watcher, struct fr_baseline *baseline);
 
 #endif

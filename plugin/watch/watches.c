@@ -10,49 +10,51 @@
 
 #define FR_WATCHES_FIRST_LEN 64 /* a power of two */
 
-struct fr_watches_entry {
-	struct fr_node
-		*nodes; /* linked by watch_next; NULL marks a free entry that probes go on behind */
-	int number;
-	bool is_used;
-};
+/* In place of a node: it and all others of its number are gone, but probes go on behind it. */
+static struct fr_node gone;
 
-static size_t first_probe(const struct fr_watches *watches, int number)
+static bool is_free(const struct fr_node *node)
 {
-	return ((size_t)number * 0x9E3779B1u) & (watches->entries_len - 1);
+	return !node || node == &gone;
 }
 
-/* The entry of the number, or the unused one where it would go. There always is one: the table is
- * never more than half full. */
-static struct fr_watches_entry *entry_of(const struct fr_watches *watches, int number)
+/* The place of the number's first node, or the unused one where it would go. There always is one:
+ * the table is never more than three quarters full. */
+static struct fr_node **place_of(const struct fr_watches *watches, int number)
 {
-	size_t i = first_probe(watches, number);
+	size_t i = ((size_t)number * 0x9E3779B1u) & (watches->len - 1);
 
-	while (watches->entries[i].is_used && watches->entries[i].number != number)
-		i = (i + 1) & (watches->entries_len - 1);
-	return &watches->entries[i];
+	while (watches->nodes[i] &&
+	       (is_free(watches->nodes[i]) || watches->nodes[i]->watch != number))
+		i = (i + 1) & (watches->len - 1);
+	return &watches->nodes[i];
 }
 
-/* Makes a table with room for twice the numbers in use, without those that are gone. */
+static bool is_full(size_t used_len, size_t len)
+{
+	return used_len * 4 >= len * 3;
+}
+
+/* Makes a table with room for more, without those that are gone. */
 static int rehash(struct fr_watches *watches)
 {
 	struct fr_watches fresh = *watches;
 	size_t live = 0;
 
-	for (size_t i = 0; i < watches->entries_len; i++)
-		live += watches->entries[i].nodes != NULL;
-	fresh.entries_len = FR_WATCHES_FIRST_LEN;
-	while (fresh.entries_len < live * 4)
-		fresh.entries_len *= 2;
-	fresh.entries = calloc(fresh.entries_len, sizeof(*fresh.entries));
-	if (!fresh.entries)
+	for (size_t i = 0; i < watches->len; i++)
+		live += !is_free(watches->nodes[i]);
+	fresh.len = FR_WATCHES_FIRST_LEN;
+	while (is_full(live + live / 4, fresh.len))
+		fresh.len *= 2;
+	fresh.nodes = calloc(fresh.len, sizeof(struct fr_node *));
+	if (!fresh.nodes)
 		return -ENOMEM;
 	fresh.used_len = live;
-	for (size_t i = 0; i < watches->entries_len; i++) {
-		if (watches->entries[i].nodes)
-			*entry_of(&fresh, watches->entries[i].number) = watches->entries[i];
+	for (size_t i = 0; i < watches->len; i++) {
+		if (!is_free(watches->nodes[i]))
+			*place_of(&fresh, watches->nodes[i]->watch) = watches->nodes[i];
 	}
-	free(watches->entries);
+	free(watches->nodes);
 	*watches = fresh;
 	return 0;
 }
@@ -65,48 +67,48 @@ int fr_watches_init(struct fr_watches *watches)
 
 void fr_watches_clear(struct fr_watches *watches)
 {
-	free(watches->entries);
+	free(watches->nodes);
 	*watches = (struct fr_watches){0};
 }
 
 int fr_watches_reserve(struct fr_watches *watches)
 {
-	return watches->used_len * 2 >= watches->entries_len ? rehash(watches) : 0;
+	return is_full(watches->used_len, watches->len) ? rehash(watches) : 0;
 }
 
 void fr_watches_attach(struct fr_watches *watches, struct fr_node *node, int number)
 {
-	struct fr_watches_entry *entry = entry_of(watches, number);
+	struct fr_node **place = place_of(watches, number);
 
-	if (!entry->is_used) {
-		*entry = (struct fr_watches_entry){.number = number, .is_used = true};
+	if (!*place)
 		watches->used_len++;
-	}
 	node->watch = number;
-	node->watch_next = entry->nodes;
-	entry->nodes = node;
+	node->watch_next = *place;
+	*place = node;
 }
 
 bool fr_watches_detach(struct fr_watches *watches, struct fr_node *node)
 {
-	struct fr_watches_entry *entry = entry_of(watches, node->watch);
-	struct fr_node **link = &entry->nodes;
+	struct fr_node **place = place_of(watches, node->watch), **link = place;
+	bool is_last;
 
 	if (watches->next_told == node)
 		watches->next_told = node->watch_next;
-	node->watch = -1;
 	while (*link && *link != node)
 		link = &(*link)->watch_next;
-	if (!*link)
-		return false;
-	*link = node->watch_next;
+	is_last = *link && !(*place)->watch_next;
+	if (*link)
+		*link = node->watch_next;
+	if (is_last)
+		*place = &gone;
+	node->watch = -1;
 	node->watch_next = NULL;
-	return !entry->nodes;
+	return is_last;
 }
 
 struct fr_node *fr_watches_first(const struct fr_watches *watches, int number)
 {
-	return entry_of(watches, number)->nodes;
+	return *place_of(watches, number);
 }
 
 /* A report may remove nodes, this one too, and the next: fr_watches_detach moves on from that one.

@@ -14,14 +14,13 @@
 #include "watch/source.h"
 
 struct fr_node;
-struct fr_watches_entry;
 
 /* The struct is the caller's; what is in it is ours. */
 struct fr_watches {
-	struct fr_watches_entry *entries; /* open addressing, linear probing */
-	size_t entries_len;               /* a power of two */
-	size_t used_len;                  /* used, with those that have no nodes any more */
-	struct fr_node *next_told;        /* of the nodes that are being told, or NULL */
+	struct fr_node **nodes; /* the first one of each number: open addressing, linear probing */
+	size_t len;             /* a power of two */
+	size_t used_len;        /* used, with those that have no nodes any more */
+	struct fr_node *next_told; /* of the nodes that are being told, or NULL */
 };
 
 /* 0 or -ENOMEM. */

@@ -70,6 +70,19 @@ static void look_until(const char *path, enum fr_change_kind kind)
 	ck_assert_int_eq(fr_world_change_of(&world, path), kind);
 }
 
+/* A folder that is found to be one of those that are not entered was one for a moment. */
+START_TEST(test_virtual_environment_is_no_folder_of_ours)
+{
+	fr_disk_mkdir(in_root("env/lib"));
+	fr_disk_write(in_root("env/pyvenv.cfg"), "");
+	fr_disk_write(in_root("env/lib/a.py"), "one");
+	fr_disk_write(in_root("a.py"), "one");
+	ck_assert_int_eq(fr_world_arm(&world, true), 0);
+	ck_assert_uint_eq(fr_watcher_folders(world.watcher), 1);
+	ck_assert_uint_eq(fr_watcher_files(world.watcher), 1);
+}
+END_TEST
+
 START_TEST(test_killed_outpost_is_replaced_and_what_it_missed_is_found)
 {
 	pid_t pids[4];
@@ -250,6 +263,7 @@ Suite *fr_check_poll_suite(void)
 
 	tcase_set_timeout(tcase, 60);
 	tcase_add_checked_fixture(tcase, setup, teardown);
+	tcase_add_test(tcase, test_virtual_environment_is_no_folder_of_ours);
 	tcase_add_test(tcase, test_killed_outpost_is_replaced_and_what_it_missed_is_found);
 	tcase_add_test(tcase, test_what_was_said_and_not_asked_for_is_found_again_after_a_kill);
 	tcase_add_test(tcase, test_rescan_repeats_what_was_not_asked_for);

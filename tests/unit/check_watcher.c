@@ -396,6 +396,36 @@ START_TEST(test_folder_with_many_files_is_counted_and_then_gone)
 }
 END_TEST
 
+/* Their names are not all known before the first is looked at. */
+START_TEST(test_folder_of_very_many_names_is_judged_as_any_other)
+{
+	const char *const names[] = {"env", "plain", "ignored", "build"};
+
+	for (size_t i = 0; i < 4; i++) {
+		char folder[PATH_MAX + 8];
+
+		snprintf(folder, sizeof(folder), "%s/%s", world.root, names[i]);
+		fr_disk_mkdir(folder);
+		make_files(folder, 3000);
+	}
+	fr_disk_write(in_root("env/pyvenv.cfg"), "");
+	fr_disk_write(in_root("ignored/.gitignore"), "*\n!a.py\n");
+	fr_disk_write(in_root("ignored/a.py"), "one");
+	ck_assert_int_eq(fr_world_arm(&world, true), 0);
+	ck_assert_uint_eq(fr_watcher_folders(world.watcher), 3);
+	ck_assert_uint_eq(fr_watcher_files(world.watcher), 3001);
+	fr_disk_write(in_root("env/f0.py"), "two");
+	fr_disk_write(in_root("ignored/f0.py"), "two");
+	fr_disk_write(in_root("build/f0.py"), "two");
+	fr_world_look(&world);
+	ck_assert_uint_eq(world.changes_len, 0);
+	fr_disk_write(in_root("ignored/a.py"), "two");
+	fr_disk_write(in_root("plain/b.py"), "two");
+	fr_world_look(&world);
+	ck_assert_uint_eq(world.changes_len, 2);
+}
+END_TEST
+
 START_TEST(test_one_step_lists_a_bounded_number_of_entries)
 {
 	ck_assert_int_eq(fr_world_arm(&world, false), 0);
@@ -1121,6 +1151,7 @@ Suite *fr_check_watcher_suite(void)
 	tcase_add_test(inotify, test_deep_tree_is_watched_to_its_end);
 	tcase_add_test(inotify, test_files_of_a_removed_deep_tree_are_not_noted_for_each_level);
 	tcase_add_test(inotify, test_folder_with_many_files_is_counted_and_then_gone);
+	tcase_add_test(inotify, test_folder_of_very_many_names_is_judged_as_any_other);
 	tcase_add_test(inotify, test_one_step_lists_a_bounded_number_of_entries);
 	tcase_add_test(inotify, test_folder_that_comes_while_the_one_above_is_listed_is_kept);
 	tcase_add_test(inotify, test_storm_without_hashes_believes_times);

@@ -13,6 +13,7 @@
 #include "decide/rules.h"
 #include "disk.h"
 #include "watch/baseline.h"
+#include "watch/tree.h"
 #include "watch/ignorefiles.h"
 #include "watchman_daemon.h"
 #include "watch/poll.h"
@@ -216,6 +217,17 @@ static void await_passes(struct fr_world *world)
 	}
 }
 
+/* Few files keep their nodes for long if they are left to fr_tree_settle. */
+static void pack_all(struct fr_tree *tree)
+{
+	for (struct fr_node *root = fr_tree_roots(tree); root; root = root->next) {
+		for (struct fr_node *node = root; node; node = fr_tree_next(node, root)) {
+			if (node->kind == FR_NODE_FOLDER)
+				(void)fr_tree_pack(tree, node);
+		}
+	}
+}
+
 void fr_world_settle(struct fr_world *world)
 {
 	struct pollfd waiting = {.fd = fr_watcher_fd(world->watcher), .events = POLLIN};
@@ -228,6 +240,7 @@ void fr_world_settle(struct fr_world *world)
 		while (fr_watcher_step(world->watcher))
 			continue;
 	} while (poll(&waiting, 1, 0) > 0);
+	pack_all(fr_watcher_tree(world->watcher));
 }
 
 static void add_change(struct fr_world *world, const char *path, enum fr_change_kind kind)
