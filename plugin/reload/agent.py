@@ -137,11 +137,7 @@ class Compiled:
         return time.time_ns() - written_ns > SETTLED_NS
 
     def compile(self, name, path, looks):
-        warnings = sys.modules.get("warnings")
-        if warnings is None:
-            return
-        with warnings.catch_warnings(record=True) as said:
-            warnings.simplefilter("always")
+        with Warned() as said:
             try:
                 code = self.original(SourceFileLoader(name, path), name)
             except Exception:
@@ -153,6 +149,30 @@ class Compiled:
         if SourceFileLoader.__dict__.get("get_code") is self:
             del SourceFileLoader.get_code
         self.ready.clear()
+
+
+class Warned:
+    """What the compiler warns of meanwhile, instead of its being said. Where nobody has imported `warnings`, Python writes them by itself."""
+
+    def __enter__(self):
+        warnings = sys.modules.get("warnings")
+        self.catcher = warnings and warnings.catch_warnings(record=True)
+        if warnings:
+            self.said = self.catcher.__enter__()
+            warnings.simplefilter("always")
+        else:
+            self.said = []
+            self.stderr, sys.stderr = sys.stderr, self
+        return self.said
+
+    def write(self, text):
+        self.said.append(text)
+
+    def __exit__(self, *error):
+        if self.catcher:
+            self.catcher.__exit__(*error)
+        else:
+            sys.stderr = self.stderr
 
 
 class Edited:

@@ -64,13 +64,11 @@ class Statements:
     def is_readable(self, text):
         """Is that what was executed up to there, and can the rest be compiled without it?"""
         is_utf8 = not any(line.lstrip().startswith(b"#") and b"coding" in line and b"utf-8" not in line for line in text.splitlines()[:2])
-        return text.startswith(self.done) and is_utf8 and "warnings" in sys.modules and sys.version_info >= (3, 9)
+        return text.startswith(self.done) and is_utf8 and sys.version_info >= (3, 9)
 
     def compile(self, text):
         """Returns the warnings that the compiler has; or False."""
-        warnings = sys.modules["warnings"]
-        with warnings.catch_warnings(record=True) as said:
-            warnings.simplefilter("always")
+        with Warned() as said:
             try:
                 tree = self.parse(b"\n" * self.done_lines + text[len(self.done) :], ONLY_AST)
                 kinds = [self.kinds_in(statement) for statement in tree.body]

@@ -232,6 +232,21 @@ def test_annotations_that_come_and_go_are_executed_in_one_piece() -> None:
             assert ask(app, "'__annotations__'in(view.__dict__)") == annotated
 
 
+@pytest.mark.parametrize("imports", ("", "import warnings\n"), ids=("nobody-imports-warnings", "warnings-is-there"))
+def test_what_the_compiler_warns_of_is_said(imports: str) -> None:
+    warned = re.compile("SyntaxWarning")
+    app = project()
+    (app.app / "trace.py").write_text(imports + FILES["trace.py"])
+    with app:
+        make_slow_known(app)
+        edit(app, "view.py", saying("v2"))
+        assert is_inside(app)
+        seen = app.log.count(warned)
+        edit(app, "view.py", saying("v3") + "SAME = VALUE is 'v'\n")
+        assert ask(app)[0] == "v3" and ask(app, "view.SAME") is False
+        assert app.log.count(warned) > seen
+
+
 def test_a_module_that_reads_itself_is_executed_in_one_piece() -> None:
     text = "import slow\nTEXT = open(__file__).read()\nimport slow2\nVALUE = 'v0'\ndef answer():\n    return TEXT.count('v')\n"
     with project(text) as app:
