@@ -1253,7 +1253,11 @@ def newest_is_served(app: Instance, text: str, workers: int) -> None:
     def is_whole() -> bool:
         return len(workers_of(app)) == workers and len(others(app)) <= 5 and not zombies_of(app.master_pid)
 
-    app.wait(lambda: (app.try_get() or [0, ""])[1].find(text) > 0, 10, f"{text} is served")
+    def is_served_by_all() -> bool:
+        return all((app.try_get() or [0, ""])[1].find(text) > 0 for _ in range(4 * workers))
+
+    # One whose loader was killed loads for itself what is on the disk, maybe before the others have it.
+    app.wait(is_served_by_all, 10, f"{text} is served by all")
     app.wait(is_whole, 8, "there are the workers and the frozen, and nobody else", lambda: f"{workers_of(app)} {others(app)}\n{app.log.tail()}")
     for _ in range(4 * workers):
         response = app.get()
