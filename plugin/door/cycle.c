@@ -15,7 +15,6 @@
 #include "door/say.h"
 #include "door/settings.h"
 #include "door/settings_file.h"
-#include "door/start.h"
 #include "door/tell.h"
 #include "reload/command.h"
 #include "reload/eligible.h"
@@ -178,22 +177,31 @@ static void watch_need_app(void)
 	}
 }
 
-static void watch_baseline(void)
+static void end_reading(void)
 {
-	int status;
-
-	if (!fr_door.baseline || waitpid(fr_baseline_pid(fr_door.baseline), &status, WNOHANG) == 0)
+	if (fr_baseline_child_ended(fr_door.baseline, fr_watcher_tree(fr_door.watcher)))
 		return;
-	fr_baseline_finish(fr_door.baseline, fr_watcher_tree(fr_door.watcher));
 	fr_baseline_free(fr_door.baseline);
 	fr_door.baseline = NULL;
 }
 
+static void watch_baseline(void)
+{
+	pid_t child = fr_baseline_pid(fr_door.baseline);
+	int status;
+
+	if (child > 0 && waitpid(child, &status, WNOHANG) != 0)
+		end_reading();
+}
+
+/* When the first generation serves: see fr_start_reading. */
 static void read_rest(void)
 {
-	if (fr_door.is_rest_unread && !fr_door.baseline && cycle.is_loaded &&
-	    !fr_reload_is_running(NULL))
-		fr_start_reading_rest();
+	if (!fr_door.baseline || fr_baseline_pid(fr_door.baseline) > 0 || !cycle.is_loaded ||
+	    fr_reload_is_running(NULL))
+		return;
+	if (fr_baseline_read_rest(fr_door.baseline, fr_watcher_tree(fr_door.watcher)) < 0)
+		end_reading();
 }
 
 /*
@@ -572,8 +580,7 @@ void fr_cycle_turn(void)
 	progress = fr_reload_step(now, reasons & FR_WAKE_WORKER, &times, &reload_wake_ms);
 	finish(progress, &times);
 	read_rest();
-	fr_wake_follow_other(FR_WAKE_BASELINE,
-			     fr_door.baseline ? fr_baseline_pid(fr_door.baseline) : 0);
+	fr_wake_follow_other(FR_WAKE_BASELINE, fr_baseline_pid(fr_door.baseline));
 	fr_learn_turn();
 	fr_tell_turn();
 	browser_wake_ms = fr_browser_turn(now);

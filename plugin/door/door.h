@@ -22,7 +22,6 @@ struct fr_door {
 	struct fr_watcher *watcher;   /* NULL: there is nothing to do in this instance */
 	struct fr_backends *backends; /* which folder of it is watched by what */
 	struct fr_baseline *baseline; /* contents that are still being read; NULL: none */
-	bool is_rest_unread;          /* others are, when the first generation has loaded */
 	struct fr_handover handover;  /* what the image before left; then what goes to the next */
 	const char *no_swap;  /* why there are no generations in this instance; NULL: there are */
 	bool is_workers_safe; /* nothing is known of that each load registers anew, or that workers

@@ -42,14 +42,13 @@ void fr_say_hello(const struct fr_plan *plan)
 
 void fr_say_baseline(bool was_reading)
 {
-	static bool is_said, has_read;
+	static bool is_said;
 
-	has_read |= was_reading;
-	if (is_said || fr_door.baseline || fr_door.is_rest_unread)
+	if (is_said || fr_door.baseline)
 		return;
 	is_said = true;
 	fr_verbose("baseline of %zu files is known%s\n", fr_watcher_files(fr_door.watcher),
-		   has_read ? "" : " already");
+		   was_reading ? "" : " already");
 }
 
 void fr_say_changes(const struct fr_changes *changes, char *text, size_t text_size)

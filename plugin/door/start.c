@@ -236,18 +236,6 @@ static void note_files(int handover_fd)
 		fr_loop_guard_begin(&fr_door.handover.loop_guard, fr_door_now_ms());
 }
 
-static void read_contents(bool (*is_wanted)(const char *name))
-{
-	if (fr_baseline_start(fr_watcher_tree(fr_door.watcher), is_wanted, &fr_door.baseline) < 0)
-		fr_log("contents cannot be compared: a save that changes nothing will reload\n");
-}
-
-void fr_start_reading_rest(void)
-{
-	fr_door.is_rest_unread = false;
-	read_contents(NULL);
-}
-
 void fr_start_watching(void)
 {
 	int fds[FR_WATCHER_MAX_FDS], handover_fd = -1;

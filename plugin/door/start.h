@@ -1,6 +1,6 @@
 /*
- * start: what is set up once, mostly before the application is loaded: the watch with its baseline,
- * and the generations.
+ * start: what is set up once, before the application is loaded: the watch with its baseline, and
+ * the generations.
  *
  * It joins watch and reload to what the settings say. When its functions run is fastreload.c's
  * business, what happens from then on is cycle's.
@@ -22,9 +22,5 @@ void fr_start_generations(void);
 /* Begins to read the contents of the files, so that a save that changes nothing is told from one
  * that does. After fr_start_generations. */
 void fr_start_reading(void);
-
-/* When the first generation serves, if fr_door.is_rest_unread: begins to read those that were left
- * out until then. */
-void fr_start_reading_rest(void);
 
 #endif

@@ -19,8 +19,8 @@
 #include "watch/walk.h"
 
 struct fr_baseline {
-	size_t files;
-	pid_t child;
+	bool has_rest; /* for another child */
+	pid_t child;   /* 0: none at present */
 };
 
 /* A record of the saved form: this, then the absolute path with its NUL. Read by the same build
@@ -33,11 +33,9 @@ struct fr_record {
 
 #define FR_RECORD_MAGIC 0x66723102u /* "fr1" and the version of the form */
 
-static bool is_to_be_read(const char *name, const struct fr_stamp *stamp,
-			  bool (*is_wanted)(const char *name))
+static bool is_to_be_read(const struct fr_stamp *stamp)
 {
-	return !stamp->has_hash && stamp->size <= FR_CONTENT_MAX_BYTES &&
-	       (!is_wanted || is_wanted(name));
+	return !stamp->has_hash && stamp->size <= FR_CONTENT_MAX_BYTES;
 }
 
 /* In the child: reads what is to be read, and says so only of files that still look as the parent
@@ -52,10 +50,10 @@ static void read_all(struct fr_tree *tree, bool (*is_wanted)(const char *name),
 	(void)setpriority(PRIO_PROCESS, 0, 10); /* the application is starting at the same time */
 	fr_walk_begin(&walk, tree);
 	while (fr_walk_next(&walk)) {
-		const char *path = walk.hash_number &&
-						   is_to_be_read(walk.name, &walk.stamp, is_wanted)
-					   ? fr_tree_path_in(tree, walk.folder, walk.name, NULL)
-					   : NULL;
+		bool is_read = walk.hash_number && is_to_be_read(&walk.stamp) &&
+			       (!is_wanted || is_wanted(walk.name));
+		const char *path =
+			is_read ? fr_tree_path_in(tree, walk.folder, walk.name, NULL) : NULL;
 
 		if (path && fr_content_stamp(-1, path, true, &stamp) == 0 && stamp.has_hash &&
 		    fr_content_same_stamp(&stamp, &walk.stamp))
@@ -63,109 +61,74 @@ static void read_all(struct fr_tree *tree, bool (*is_wanted)(const char *name),
 	}
 }
 
-/* What the hashes have to have room for, and how much of that is to be read. */
-struct need {
-	bool (*is_wanted)(const char *name); /* NULL: each is */
-	size_t numbers, unknown;
-};
-
-/* A file that is not packed. fresh: the hashes that will be the tree's; NULL: only counts. */
-static void number_node(const struct fr_tree *tree, struct fr_node *file,
-			const struct fr_hashes *fresh, struct need *need)
+/* Starts a child. */
+static int read_in_child(struct fr_baseline *baseline, struct fr_tree *tree,
+			 bool (*is_wanted)(const char *name), struct fr_hashes *hashes)
 {
-	bool is_read;
+	pid_t child = fr_child_fork(); /* signals stay blocked: it ends soon enough */
 
-	if (!fresh)
-		fr_tree_resolve(tree, file); /* by the hashes that it has had until now */
-	is_read = is_to_be_read(file->name, &file->stamp, need->is_wanted);
-	need->unknown += is_read;
-	need->numbers += is_read;
-	if (fresh)
-		file->hash_number = is_read ? (uint32_t)need->numbers : 0;
-}
-
-/* The packed files of a folder are numbered all together, if any of them needs a number. What was
- * known by a number until now goes to the fresh hashes, too. */
-static void number_packed(struct fr_tree *tree, struct fr_node *folder, struct fr_hashes *fresh,
-			  struct need *need)
-{
-	size_t first = need->numbers + 1, at = first;
-	bool needs_any = false, is_read;
-	struct fr_walk walk;
-
-	fr_walk_begin_in(&walk, tree, folder);
-	for (; fr_walk_next(&walk); at++) {
-		bool is_known_by_number = walk.hash_number && walk.stamp.has_hash;
-
-		if (is_known_by_number && fresh)
-			fr_hashes_put(fresh, (uint32_t)at, &walk.stamp);
-		is_read = is_to_be_read(walk.name, &walk.stamp, need->is_wanted);
-		need->unknown += is_read;
-		needs_any |= is_known_by_number || is_read;
-	}
-	if (needs_any)
-		need->numbers = at - 1;
-	first = needs_any ? first : 0;
-	/* To write the same would cost a page that workers share. */
-	if (fresh && folder->hash_number != first)
-		folder->hash_number = (uint32_t)first;
-}
-
-static void number_all(struct fr_tree *tree, bool is_packed, struct fr_hashes *fresh,
-		       struct need *need)
-{
-	for (struct fr_node *root = fr_tree_roots(tree); root; root = root->next) {
-		for (struct fr_node *node = root; node; node = fr_tree_next(node, root)) {
-			if (node->kind == FR_NODE_FILE && !is_packed)
-				number_node(tree, node, fresh, need);
-			else if (node->kind != FR_NODE_FILE && node->packed && is_packed)
-				number_packed(tree, node, fresh, need);
-		}
-	}
-}
-
-/* Those at rest come first: unless something has become of them, they have the same numbers again
- * the next time. */
-static struct need number(struct fr_tree *tree, bool (*is_wanted)(const char *name),
-			  struct fr_hashes *fresh)
-{
-	struct need need = {.is_wanted = is_wanted};
-
-	number_all(tree, true, fresh, &need);
-	number_all(tree, false, fresh, &need);
-	return need;
-}
-
-int fr_baseline_start(struct fr_tree *tree, bool (*is_wanted)(const char *name),
-		      struct fr_baseline **ret_baseline)
-{
-	struct need need = number(tree, is_wanted, NULL);
-	struct fr_baseline *baseline;
-	struct fr_hashes *hashes;
-	int error;
-
-	if (need.unknown == 0) {
-		*ret_baseline = NULL;
-		return 0;
-	}
-	baseline = calloc(1, sizeof(*baseline));
-	error = baseline ? fr_hashes_new(need.numbers, &hashes) : -ENOMEM;
-	if (error) {
-		free(baseline);
-		return error;
-	}
-	(void)number(tree, is_wanted, hashes);
-	fr_tree_take_hashes(tree, hashes);
-	baseline->files = need.unknown;
-	baseline->child = fr_child_fork(); /* signals stay blocked: it ends soon enough */
-	if (baseline->child == 0) {
+	if (child == 0) {
 		read_all(tree, is_wanted, hashes);
 		fr_baseline_free(baseline); /* so that tools that look for leaks find none in a
 					       child either */
 		_exit(0);
 	}
-	if (baseline->child < 0) {
-		error = baseline->child;
+	if (child < 0)
+		return child;
+	baseline->child = child;
+	return 0;
+}
+
+/* The packed files of a folder are numbered all together, if any of them is to be read. Returns the
+ * last number that was given. */
+static uint32_t number_packed(const struct fr_tree *tree, struct fr_node *folder, uint32_t last)
+{
+	bool is_any_read = false;
+	struct fr_walk walk;
+
+	fr_walk_begin_in(&walk, tree, folder);
+	while (!is_any_read && fr_walk_next(&walk))
+		is_any_read = is_to_be_read(&walk.stamp);
+	folder->hash_number = is_any_read ? last + 1 : 0;
+	return is_any_read ? last + fr_packed_count(folder->packed) : last;
+}
+
+/* Gives each file that is to be read its number in the tree's hashes. Returns the last one. */
+static uint32_t number(struct fr_tree *tree)
+{
+	uint32_t last = 0;
+
+	for (struct fr_node *root = fr_tree_roots(tree); root; root = root->next) {
+		for (struct fr_node *node = root; node; node = fr_tree_next(node, root)) {
+			if (node->kind != FR_NODE_FILE && node->packed)
+				last = number_packed(tree, node, last);
+			else if (node->kind == FR_NODE_FILE)
+				node->hash_number = is_to_be_read(&node->stamp) ? ++last : 0;
+		}
+	}
+	return last;
+}
+
+int fr_baseline_start(struct fr_tree *tree, bool (*is_first)(const char *name),
+		      struct fr_baseline **ret_baseline)
+{
+	struct fr_baseline *baseline;
+	struct fr_hashes *hashes;
+	uint32_t len = fr_tree_hashes(tree) ? 0 : number(tree);
+	int error;
+
+	if (len == 0) {
+		*ret_baseline = NULL;
+		return 0;
+	}
+	baseline = calloc(1, sizeof(*baseline));
+	error = baseline ? fr_hashes_new(len, &hashes) : -ENOMEM;
+	if (!error) {
+		fr_tree_take_hashes(tree, hashes);
+		baseline->has_rest = is_first != NULL;
+		error = read_in_child(baseline, tree, is_first, hashes);
+	}
+	if (error) {
 		fr_tree_end_hashes(tree);
 		fr_baseline_free(baseline);
 		return error;
@@ -174,20 +137,23 @@ int fr_baseline_start(struct fr_tree *tree, bool (*is_wanted)(const char *name),
 	return 0;
 }
 
+int fr_baseline_read_rest(struct fr_baseline *baseline, struct fr_tree *tree)
+{
+	baseline->has_rest = false;
+	return read_in_child(baseline, tree, NULL, fr_tree_hashes(tree));
+}
+
 pid_t fr_baseline_pid(const struct fr_baseline *baseline)
 {
-	return baseline->child;
+	return baseline ? baseline->child : 0;
 }
 
-size_t fr_baseline_files(const struct fr_baseline *baseline)
+bool fr_baseline_child_ended(struct fr_baseline *baseline, struct fr_tree *tree)
 {
-	return baseline->files;
-}
-
-void fr_baseline_finish(struct fr_baseline *baseline, struct fr_tree *tree)
-{
-	fr_tree_end_hashes(tree);
 	baseline->child = 0;
+	if (!baseline->has_rest)
+		fr_tree_end_hashes(tree);
+	return baseline->has_rest;
 }
 
 void fr_baseline_free(struct fr_baseline *baseline)

@@ -16,23 +16,26 @@ struct fr_baseline;
 struct fr_tree;
 
 /*
- * Starts a child that reads every file of the tree whose content is not known, or of these only
- * those whose names are wanted (NULL: all); what it finds out is in the tree's hashes at once. The
- * tree is borrowed for the call. 0 with *ret_baseline owned by the caller, and NULL if nothing is
- * left to read; or a negative errno. Does not block.
+ * Starts a child that reads every file of the tree whose content is not known, or of these at first
+ * only those whose names is_first likes (NULL: all); what it finds out is in the tree's hashes at
+ * once. The tree is borrowed for the call. 0 with *ret_baseline owned by the caller, and NULL if
+ * nothing is left to read; or a negative errno. Goes through the whole tree, and that once: the
+ * next time there is nothing left.
  */
-int fr_baseline_start(struct fr_tree *tree, bool (*is_wanted)(const char *name),
+int fr_baseline_start(struct fr_tree *tree, bool (*is_first)(const char *name),
 		      struct fr_baseline **ret_baseline);
 
-/* The child, for the caller to wait for; 0 once fr_baseline_finish was called. */
+/* The child, for the caller to wait for; 0: there is none at present, or no baseline. */
 pid_t fr_baseline_pid(const struct fr_baseline *baseline);
 
-/* How many files the child was to read. */
-size_t fr_baseline_files(const struct fr_baseline *baseline);
+/* The child has ended, as it may. Returns whether there are files left for fr_baseline_read_rest.
+ * Otherwise what has not been found out will never be known, and the baseline is of no more use but
+ * to be freed. */
+bool fr_baseline_child_ended(struct fr_baseline *baseline, struct fr_tree *tree);
 
-/* The child has ended, as it may: what it has not found out will never be known. The baseline is of
- * no more use then but to be freed. */
-void fr_baseline_finish(struct fr_baseline *baseline, struct fr_tree *tree);
+/* Starts a child for the files that are left. 0 or a negative errno; then there is none to end.
+ * Does nothing else: it may be called in the master's loop. */
+int fr_baseline_read_rest(struct fr_baseline *baseline, struct fr_tree *tree);
 
 /* NULL is fine. Does not wait for the child. What that finds out is the tree's. */
 void fr_baseline_free(struct fr_baseline *baseline);

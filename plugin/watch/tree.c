@@ -458,7 +458,7 @@ void fr_tree_end_hashes(struct fr_tree *tree)
 	tree->has_all_hashes = true;
 }
 
-const struct fr_hashes *fr_tree_hashes(const struct fr_tree *tree)
+struct fr_hashes *fr_tree_hashes(const struct fr_tree *tree)
 {
 	return tree->hashes;
 }

@@ -210,8 +210,8 @@ void fr_tree_take_hashes(struct fr_tree *tree, struct fr_hashes *hashes);
 /* They are complete: a file whose hash is not among them has none. */
 void fr_tree_end_hashes(struct fr_tree *tree);
 
-/* Borrowed, or NULL. */
-const struct fr_hashes *fr_tree_hashes(const struct fr_tree *tree);
+/* Borrowed, for whoever finds them out; or NULL. */
+struct fr_hashes *fr_tree_hashes(const struct fr_tree *tree);
 
 /* Completes the stamp of a file with its hash, if that has been found out since. */
 void fr_tree_resolve(const struct fr_tree *tree, struct fr_node *file);
