@@ -340,17 +340,21 @@ void fr_start_generations(void)
 		fr_generation_use_nursery(&limits, &uses_hooks, NULL,
 					  fr_watcher_tree(fr_door.watcher));
 		fr_learn_open();
+		if (!limits.preload)
+			say_no_preload("there are no snapshots");
 	}
 }
 
 /*
  * A loader hears of each data file that is opened, and not by whom: what the plugin itself reads
  * meanwhile would count as read by the application, and the first edit of a template would load
- * everything again. So data files wait. One that is saved before they are read is compared by its
- * times.
+ * everything again. So data files wait until it is over (cycle.c). One that is saved before they
+ * are read is compared by its times.
  */
 void fr_start_reading(void)
 {
-	fr_door.is_rest_unread = fr_candidates_have_nursery();
-	read_contents(fr_door.is_rest_unread ? fr_opens_is_source : NULL);
+	if (fr_baseline_start(fr_watcher_tree(fr_door.watcher),
+			      fr_candidates_have_nursery() ? fr_opens_is_source : NULL,
+			      &fr_door.baseline) < 0)
+		fr_log("contents cannot be compared: a save that changes nothing will reload\n");
 }

@@ -119,6 +119,14 @@ def test_where_workers_load_for_themselves_it_says_that_it_does_nothing() -> Non
         assert "does nothing here" in app.log.matching(SAID)[-1]
 
 
+def test_without_snapshots_it_says_that_it_does_nothing() -> None:
+    with project("heavy", options=("snapshots = 0",)) as app:
+        settled(app)
+        assert "does nothing here: there are no snapshots" in app.log.matching(SAID)[-1]
+        edit(app, "early.py", "VALUE = 'e1'\n")
+        assert ask(app) == ["e1", "h0", "l0"]
+
+
 def test_with_broken_code_it_is_still_there() -> None:
     with project("heavy") as app:
         settled(app)
