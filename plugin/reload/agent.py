@@ -200,9 +200,8 @@ class Edited:
 
     def freeze(self, statements):
         self.waiting = statements
-        has_waited = self.split(IN_EDITED)
+        self.split(IN_EDITED)
         self.waiting = None
-        return has_waited
 
     def fits(self):
         return self.waiting is None or self.waiting.fit()

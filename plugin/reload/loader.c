@@ -237,6 +237,7 @@ static const char *freeze(enum fr_python_moment moment)
 	fr_bytecode_drop(load.order.text);
 	if (!has_waited)
 		return NULL;
+	fr_uses_look_anew(load.uses);
 	return load.setup->may_freeze_edited ? load.order.text : "";
 }
 
@@ -447,7 +448,6 @@ static void preload(const char *modules)
 
 	if (!modules || fr_python_preload(modules, error, sizeof(error)))
 		return;
-	end_unless_confirmed();
 	(void)fr_frozen_tell(&load, load.talk, FR_REPORT_NOT_PRELOADED, error);
 	_exit(0);
 }
@@ -480,10 +480,10 @@ void fr_loader_run(const struct fr_loader_setup *given, const struct fr_order *f
 		_exit(1);
 	load.opens = fr_opens_new(given->tree);
 	note_files_of_options();
-	may_freeze = fr_python_note_uses(load.uses) &&
-		     (given->may_freeze_edited || given->may_freeze_on_way) &&
-		     fr_python_freeze(given->may_freeze_edited ? load.order.text : "",
-				      &python_hooks);
+	may_freeze =
+		fr_python_note_uses(load.uses) &&
+		(given->may_freeze_edited || given->may_freeze_on_way) &&
+		fr_python_freeze(given->may_freeze_edited ? load.order.text : "", &python_hooks);
 	fr_census_begin();
 	loader.is_loading = true;
 	(void)on_exit(report_exit, NULL);

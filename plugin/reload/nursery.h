@@ -20,9 +20,9 @@ struct fr_tree;
 struct fr_uses_hooks;
 
 struct fr_nursery_limits {
-	int before_edited;  /* how many processes may be frozen before a module that was edited */
-	bool on_the_way;    /* and may any be at other places? */
-	int64_t memory_kib; /* that they have of their own, all together */
+	int before_edited;   /* how many processes may be frozen before a module that was edited */
+	bool on_the_way;     /* and may any be at other places? */
+	int64_t memory_kib;  /* that they have of their own, all together */
 	const char *preload; /* modules to import before the application, a line each; NULL: none.
 				Borrowed for ever */
 };

@@ -212,14 +212,14 @@ static int access_of(struct py_object *item)
 	return flags == -1 ? -1 : (int)(flags & O_ACCMODE);
 }
 
-static void hear_write(struct py_object *item)
+/* Calls visit, if the item is a path. */
+static void with_path(struct py_object *item, void (*visit)(const char *path))
 {
 	struct py_object *path = path_of(item);
 
-	if (path) {
-		note_write(py.bytes(path));
-		py.decref(path);
-	}
+	if (path)
+		visit(py.bytes(path));
+	drop(path);
 }
 
 void fr_python_note_writes(void (*writes)(const char *path))
@@ -301,13 +301,14 @@ static void note_database(struct py_object *database)
 		py.decref(bytes);
 }
 
-static void note_path(struct py_object *item)
+static void note_read(const char *path)
 {
-	struct py_object *path = path_of(item);
+	fr_uses_note(noted, path);
+}
 
-	if (path)
-		fr_uses_note(noted, py.bytes(path));
-	drop(path);
+static void note_asked(const char *path)
+{
+	fr_uses_note_question(noted, path, false);
 }
 
 /* os.listdir(), os.listdir(path), os.listdir(descriptor). */
@@ -320,15 +321,6 @@ static void note_listing(struct py_object *item)
 		fr_uses_note(noted, py.bytes(path));
 	else
 		fr_uses_note(noted, folder_of(item, folder) ? folder : ".");
-	drop(path);
-}
-
-static void note_attributes(struct py_object *item)
-{
-	struct py_object *path = path_of(item);
-
-	if (path)
-		fr_uses_note_question(noted, py.bytes(path), false);
 	drop(path);
 }
 
@@ -395,16 +387,16 @@ static void note_event(enum event event, struct py_object *args)
 	switch (event) {
 	case EVENT_OPEN:
 		if (access_of(py.tuple_item(args, 2)) != O_WRONLY)
-			note_path(py.tuple_item(args, 0));
+			with_path(py.tuple_item(args, 0), note_read);
 		break;
 	case EVENT_LISTING:
 		note_listing(py.tuple_item(args, 0));
 		break;
 	case EVENT_IMPORT:
-		note_path(py.tuple_item(args, 1));
+		with_path(py.tuple_item(args, 1), note_read);
 		break;
 	case EVENT_ATTRIBUTES:
-		note_attributes(py.tuple_item(args, 0));
+		with_path(py.tuple_item(args, 0), note_asked);
 		break;
 	case EVENT_DATABASE:
 		note_database(py.tuple_item(args, 0));
@@ -429,9 +421,9 @@ static int audit(const char *name, struct py_object *args, void *ctx)
 		return 0;
 	has_other_hooks |= event == EVENT_HOOK;
 	if (note_write && event == EVENT_RENAME)
-		hear_write(py.tuple_item(args, 1));
+		with_path(py.tuple_item(args, 1), note_write);
 	if (note_write && event == EVENT_OPEN && access_of(py.tuple_item(args, 2)) > O_RDONLY)
-		hear_write(py.tuple_item(args, 0));
+		with_path(py.tuple_item(args, 0), note_write);
 	if (noted)
 		note_event(event, args);
 	return 0;
@@ -496,8 +488,6 @@ static struct py_object *freeze_function(struct py_object *self, struct py_objec
 	const char *wanted = hooks->freeze((enum fr_python_moment)py.as_long(moment));
 
 	(void)self;
-	if (wanted && noted)
-		fr_uses_look_anew(noted);
 	return wanted ? py.from_path(wanted) : py.from_bool(0);
 }
 
@@ -638,17 +628,13 @@ static struct py_object *note_slow_function(struct py_object *self, struct py_ob
 /* What agent.py is given by name. */
 #define FUNCTION(name, flags)                                                                      \
 	{                                                                                          \
-		#name, (void (*)(void))name##_function, flags, NULL                                \
+#name, (void (*)(void))name##_function, flags, NULL                                \
 	}
 static struct py_method methods[] = {
-	FUNCTION(freeze, PY_METHOD_O),
-	FUNCTION(is_watched, PY_METHOD_O),
-	FUNCTION(question, PY_METHOD_VARARGS),
-	FUNCTION(note, PY_METHOD_O),
-	FUNCTION(set_aside, PY_METHOD_O),
-	FUNCTION(take_back, PY_METHOD_O),
-	FUNCTION(is_slow, PY_METHOD_VARARGS),
-	FUNCTION(note_slow, PY_METHOD_VARARGS),
+	FUNCTION(freeze, PY_METHOD_O),         FUNCTION(is_watched, PY_METHOD_O),
+	FUNCTION(question, PY_METHOD_VARARGS), FUNCTION(note, PY_METHOD_O),
+	FUNCTION(set_aside, PY_METHOD_O),      FUNCTION(take_back, PY_METHOD_O),
+	FUNCTION(is_slow, PY_METHOD_VARARGS),  FUNCTION(note_slow, PY_METHOD_VARARGS),
 };
 
 /* Gives the agent a name; takes the value. */
@@ -672,7 +658,9 @@ static struct py_object *keep_item(struct py_object *tuple, ssize_t place)
 static bool start_agent(const char *wanted)
 {
 	struct py_object *path = py.from_path(wanted), *result = NULL;
-	bool is_given = path && give("statements_source", py.from_path(fr_statements_source));
+	bool is_given = path && give("statements_source",
+				     py.new_bytes(fr_statements_source,
+						  (ssize_t)strlen(fr_statements_source)));
 
 	for (size_t i = 0; i < sizeof(methods) / sizeof(*methods) && is_given; i++)
 		is_given = give(methods[i].name, py.new_function(&methods[i], NULL, NULL));

@@ -39,10 +39,13 @@ void fr_rows_begin(int wid)
 }
 
 /* What lies behind those that there are, of max_apps and rpc_max, is nothing, and would only take
- * memory. */
+ * memory. But an application that is being loaded has its row already, and is counted when it is
+ * there (plugins/python/pyloader.c, init_uwsgi_app). */
 static size_t apps_size(void)
 {
-	return sizeof(*saved.apps) * (size_t)saved.apps_len;
+	int len = saved.apps_len < uwsgi.max_apps ? saved.apps_len + 1 : uwsgi.max_apps;
+
+	return sizeof(*saved.apps) * (size_t)len;
 }
 
 /* All cores' lie behind each other (core/init.c, uwsgi_setup_workers). */
@@ -72,7 +75,7 @@ void fr_rows_save(int wid)
 	saved.request = uwsgi.workers[row].cores[0].req;
 	saved.apps_len = uwsgi.workers[row].apps_cnt;
 	saved.rpc_len = ushared->rpc_count[row];
-	saved.apps = malloc(apps_size() + 1);
+	saved.apps = malloc(apps_size());
 	saved.thread_states = malloc(thread_states_size());
 	saved.signals = malloc(signals_size());
 	saved.rpc = malloc(rpc_size() + 1);

@@ -58,8 +58,8 @@ class Statements:
 
     def take(self, text):
         """Takes those behind what has been executed. False: they would not follow that as they do in one piece."""
-        said = self.is_readable(text) and self.compile(text)
-        return said is not False and (not self.done or not said)
+        said = self.compile(text) if self.is_readable(text) else None
+        return said is not None and not (self.done and said)
 
     def is_readable(self, text):
         """Is that what was executed up to there, and can the rest be compiled without it?"""
@@ -67,16 +67,16 @@ class Statements:
         return text.startswith(self.done) and is_utf8 and sys.version_info >= (3, 9)
 
     def compile(self, text):
-        """Returns the warnings that the compiler has; or False."""
+        """Returns the warnings that the compiler has; None: it cannot be executed in pieces."""
         with Warned() as said:
             try:
                 tree = self.parse(b"\n" * self.done_lines + text[len(self.done) :], ONLY_AST)
                 kinds = [self.kinds_in(statement) for statement in tree.body]
                 if not self.is_separable(kinds):
-                    return False
+                    return None
                 self.steps = self.steps_of(tree, kinds)
             except Exception:
-                return False
+                return None
         self.text = text
         return said
 

@@ -95,6 +95,15 @@ def test_a_slow_import_at_the_top_is_executed_once() -> None:
             assert is_inside(app)
 
 
+def test_whatever_the_locale_is() -> None:
+    app = project()
+    app.env.update(LC_ALL="C", LANG="C", PYTHONUTF8="0", PYTHONCOERCECLOCALE="0")
+    with app:
+        make_slow_known(app)
+        edit(app, "view.py", saying("v2"))
+        assert ask(app)[0] == "v2" and is_inside(app)
+
+
 def test_a_slow_statement_in_the_middle_is_executed_once() -> None:
     text = "import time\nimport trace\ndef load():\n    time.sleep(0.5)\n    trace.lines.append('load')\n    return 'model'\nMODEL = load()\nVALUE = 'v0'\ndef answer():\n    return MODEL\n"
     with project(text) as app:
