@@ -590,11 +590,11 @@ static bool has_any_option(void)
 	       fr_settings.action_text || fr_settings.settle_text || fr_settings.mercy_text ||
 	       fr_settings.timeout_text || fr_settings.snapshots_text || fr_settings.broken_text ||
 	       fr_settings.strategy_text || fr_settings.memory_text || fr_settings.backend_text ||
-	       fr_settings.preloads || fr_settings.config || fr_settings.dry_run || fr_settings.listen ||
-	       fr_settings.maps || fr_settings.token_text || fr_settings.control_text ||
-	       fr_settings.events_text || fr_settings.has_rpc || fr_settings.browser_text ||
-	       fr_settings.browser_path_text || fr_settings.browser_hosts ||
-	       fr_settings.livereload_text;
+	       fr_settings.preloads || fr_settings.config || fr_settings.dry_run ||
+	       fr_settings.listen || fr_settings.maps || fr_settings.token_text ||
+	       fr_settings.control_text || fr_settings.events_text || fr_settings.has_rpc ||
+	       fr_settings.browser_text || fr_settings.browser_path_text ||
+	       fr_settings.browser_hosts || fr_settings.livereload_text;
 }
 
 /* It is one of the instance's own files, and counts where it lies in a watched folder. */

@@ -13,8 +13,8 @@
 
 #include "watch/opens.h"
 #include "watch/tree.h"
-#include "watch/walk.h"
 #include "watch/uses.h"
+#include "watch/walk.h"
 
 /* To begin to listen to a folder takes some microseconds, and that is on the way to a quick
  * reload. */

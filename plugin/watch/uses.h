@@ -32,7 +32,8 @@ void fr_uses_free(struct fr_uses *uses);
 /*
  * The file or folder at path (borrowed; relative to the current folder if it is not absolute) is
  * being read. Devices and pipes are nothing; what does not exist, or cannot be reached, is noted as
- * that; a cached .pyc counts as its source. The first use counts, later ones of the same path change nothing.
+ * that; a cached .pyc counts as its source. The first use counts, later ones of the same path
+ * change nothing.
  */
 void fr_uses_note(struct fr_uses *uses, const char *path);
 
@@ -54,10 +55,10 @@ void fr_uses_spoil(struct fr_uses *uses);
 bool fr_uses_is_complete(const struct fr_uses *uses);
 
 /*
- * The file at path, which has been read, is set aside: how it looks does not count until it is taken
- * back, because somebody else compares what has come of it so far. Whoever reads it once more, or
- * asks about it, means all of it: then it counts again by itself. One at a time. False: it has not
- * been read, or another one is aside.
+ * The file at path, which has been read, is set aside: how it looks does not count until it is
+ * taken back, because somebody else compares what has come of it so far. Whoever reads it once
+ * more, or asks about it, means all of it: then it counts again by itself. One at a time. False: it
+ * has not been read, or another one is aside.
  */
 bool fr_uses_set_aside(struct fr_uses *uses, const char *path);
 

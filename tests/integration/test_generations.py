@@ -643,7 +643,7 @@ def test_saves_while_it_loads_start_again_and_only_the_last_content_is_served() 
         assert not clients.lost(), clients.summary()
         assert app.reload_count() == 1
         wait_whole(app, 2, 3)
-        assert not zombies_of(app.master_pid)
+        app.wait(lambda: not zombies_of(app.master_pid), 3, "no zombies")
 
 
 def test_a_storm_of_files_is_one_swap() -> None:

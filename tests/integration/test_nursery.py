@@ -1241,7 +1241,7 @@ def test_the_frozen_end_with_the_master_or_its_image(how: str) -> None:
         if how in ("SIGHUP", "touch-reload"):
             app.wait(lambda: app.try_get() is not None, 10, "it is back")
             app.wait_quiet(0.3)
-            assert len(others(app)) == 0 and not zombies_of(app.master_pid)
+            app.wait(lambda: not others(app) and not zombies_of(app.master_pid), 3, "nobody else")
             edit(app, "second.py", value("after1"))
             assert "from behind" in edit(app, "second.py", value("after2"))
             assert ask(app)[2] == "after2"

@@ -284,9 +284,9 @@ END_TEST
 START_TEST(test_modules_have_names_of_python)
 {
 	static const char *const good[] = {"numpy", "os.path", "_a1.b_2", "m\xc3\xa4rz"};
-	static const char *const bad[] = {"",    ".",     "a.",    ".a",     "a..b", "1a",
-					  "a.1", "a-b",   "a b",   "numpy,", "a/b",  "a:b",
-					  "a\n", "\ta",   "a.py/"};
+	static const char *const bad[] = {"",    ".",   "a.",  ".a",  "a..b",
+					  "1a",  "a.1", "a-b", "a b", "numpy,",
+					  "a/b", "a:b", "a\n", "\ta", "a.py/"};
 
 	for (size_t i = 0; i < sizeof(good) / sizeof(*good); i++)
 		ck_assert_int_eq(fr_config_check_module(good[i], error, sizeof(error)), 0);
