@@ -19,6 +19,9 @@ extern struct uwsgi_server uwsgi;
 /* After an order to stand by, until the copy for that is made: the workers of the last load have
  * better use for the processors at first. */
 #define FR_FROZEN_REST_MS 150
+/* So long the standby waits for its order. After that it gives its memory back, and the next order
+ * costs the milliseconds that it would have saved. */
+#define FR_FROZEN_IDLE_MS 60000
 
 /* What a copy and its keeper say to each other, a byte. */
 #define FR_FROZEN_GOES_ON 'g' /* the copy: it has an order, and its quick look found nothing */
@@ -320,9 +323,10 @@ static void prepare(bool in_python)
 	(void)fr_pages_prepare(frozen.pages);
 }
 
-/* In the standby: waits in the keeper's place, and returns when it is to go on. */
+/* In the standby: waits in the keeper's place, but not for ever; returns when it is to go on. */
 static void stand_by(struct fr_load *load, bool in_python)
 {
+	struct pollfd orders = {.fd = load->ice, .events = POLLIN};
 	int fds[FR_LOADER_MAX_FDS], fds_len;
 	const char *changed;
 
@@ -334,8 +338,11 @@ static void stand_by(struct fr_load *load, bool in_python)
 	yield_no_more();
 	tell_memory(load, own_memory(getpid()) + own_memory(frozen.keeper));
 	for (;;) {
-		enum fr_order_kind kind = wait_for_order(load, fds, &fds_len);
+		enum fr_order_kind kind = FR_ORDER_STAND_DOWN;
 
+		fds_len = 0;
+		if (poll(&orders, 1, FR_FROZEN_IDLE_MS) != 0)
+			kind = wait_for_order(load, fds, &fds_len);
 		if (kind == FR_ORDER_LOAD)
 			break;
 		close_fds(fds, fds_len);

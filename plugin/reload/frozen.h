@@ -3,7 +3,8 @@
  *
  * The keeper is the process that was frozen: it never changes any more, and makes the copies. One
  * of them, the standby, is made ahead: it listens in the keeper's place, has its own copy of the
- * memory that it will write to (see pages), and goes on the moment an order comes. While it loads,
+ * memory that it will write to (see pages), goes on the moment an order comes, and ends if for a
+ * minute none does. While it loads,
  * the keeper compares the files that had been read until the freeze with the disk; nothing that the
  * copy has loaded is used before the keeper has confirmed them.
  */

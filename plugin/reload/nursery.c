@@ -34,7 +34,6 @@ struct frozen {
 	bool is_likely;    /* to be what the next load goes on from */
 	int64_t own_kib;   /* memory, when it last looked */
 	bool is_milestone; /* before no module in particular */
-	bool is_ready;     /* it was told to be ready for the next load */
 };
 
 static struct {
@@ -164,12 +163,9 @@ static int hear(int fd, struct fr_report *ret_report, int *ret_fd)
 }
 
 /* Of an order that is none to load. Whoever does not hear it has ended, or will. */
-static void send_hint(struct frozen *frozen, bool is_ready)
+static void send_hint(const struct frozen *frozen, uint32_t kind)
 {
-	uint32_t kind = is_ready ? FR_ORDER_STAND_BY : FR_ORDER_STAND_DOWN;
-
-	if (send(frozen->fd, &kind, sizeof(kind), MSG_NOSIGNAL | MSG_DONTWAIT) > 0)
-		frozen->is_ready = is_ready;
+	(void)send(frozen->fd, &kind, sizeof(kind), MSG_NOSIGNAL | MSG_DONTWAIT);
 }
 
 static void keep_reason(const struct fr_report *report)
@@ -303,7 +299,7 @@ static void prepare_next(void)
 			next = i;
 	}
 	for (int i = 0; next >= 0 && i < nursery.frozen_len; i++)
-		send_hint(&nursery.frozen[i], i == next);
+		send_hint(&nursery.frozen[i], i == next ? FR_ORDER_STAND_BY : FR_ORDER_STAND_DOWN);
 }
 
 static void note_good(int fd)
@@ -537,7 +533,6 @@ static int go_on(void)
 	while ((place = furthest()) >= 0) {
 		nursery.frozen[place].is_asked = true;
 		if (send_order(nursery.frozen[place].fd, &nursery.order)) {
-			nursery.frozen[place].is_ready = false;
 			nursery.frozen[place].is_likely = true;
 			nursery.frozen[place].last_use = nursery.loads;
 			nursery.asked = place;

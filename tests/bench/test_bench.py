@@ -222,7 +222,7 @@ def test_the_memory_of_an_instance_is_that_of_all_its_processes():
     parent = subprocess.Popen([sys.executable, "-c", spawn], stdout=subprocess.PIPE, start_new_session=True)
     try:
         assert parent.stdout.read(1) == b"\n"
-        total, processes = cost.at_rest(parent.pid)
+        total, processes = cost.steady(parent.pid)
         assert processes == 2
         assert total > harness.pss_kb(parent.pid) + 20 * 1024
     finally:
@@ -243,7 +243,7 @@ def test_a_port_is_free_when_nobody_listens_on_it_any_more():
 def test_the_cost_is_with_over_without():
     each = cost.Cost("x", {cost.WITH.name: [11.0, 11.0], cost.WITHOUT.name: [10.0]})
     each.started_kb = {cost.WITH.name: 300, cost.WITHOUT.name: 200}
-    each.reloaded_kb = {cost.WITH.name: 100, cost.WITHOUT.name: 200}
+    each.rested_kb = {cost.WITH.name: 100, cost.WITHOUT.name: 200}
     assert each.start_ratio() == pytest.approx(1.1)
     assert each.memory_ratios() == (1.5, 0.5)
 

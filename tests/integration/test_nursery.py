@@ -675,6 +675,21 @@ def test_one_copy_is_ready_for_the_next_load_of_what_was_edited_last() -> None:
         assert not any(process_name(pid) == "fastreload-wait" for pid in ready), "it went on"
 
 
+def test_at_rest_nobody_stands_by() -> None:
+    """Its memory is given back when a minute has passed without an edit, and the next edit goes on from the same place."""
+    with Instance(FILES) as app:
+        settled(app)
+        for number in (1, 2):
+            edit(app, "second.py", value(f"a{number}"))
+            app.wait(lambda: len(standbys(app)) == 1, 5, "one stands by")
+            keepers = others(app)
+            app.wait(lambda: not standbys(app), 90, "a minute later it does not")
+            assert others(app) == keepers
+            assert "from behind" in edit(app, "second.py", value(f"b{number}"))
+            assert ask(app)[2] == f"b{number}"
+            app.wait(lambda: len(standbys(app)) == 1, 5, "one stands by again")
+
+
 # What follows an edited module is compiled before it is needed.
 
 # What is made of a source that is compiled.
