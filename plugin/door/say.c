@@ -246,6 +246,21 @@ void fr_say_failure(void)
 	fr_tell_failure(culprit[0] ? culprit : fr_generation_failure());
 }
 
+/* Once for each module, so that it is no news any more. */
+static void advise_preload(void)
+{
+	static char last[160];
+	int ms;
+	const char *name = fr_nursery_heaviest(&ms);
+
+	if (!name || strcmp(name, last) == 0)
+		return;
+	snprintf(last, sizeof(last), "%s", name);
+	fr_log("%d ms of that went to the import of %s, behind what was edited. If it does not "
+	       "depend on the application: fastreload-preload = %s\n",
+	       ms, name, name);
+}
+
 void fr_say_outcome(const struct fr_reload_times *times)
 {
 	const char *note = fr_slots_have_app()
@@ -265,6 +280,7 @@ void fr_say_outcome(const struct fr_reload_times *times)
 		       (long long)(times->done_ms - times->event_ms), note,
 		       (long long)(times->decided_ms - times->event_ms),
 		       (long long)(times->done_ms - times->decided_ms), resumed);
+		advise_preload();
 		if (fr_nursery_frozen() > 0)
 			fr_verbose("%d processes are frozen, and had %lld MiB of memory of their "
 				   "own\n",

@@ -7,7 +7,7 @@
 #
 # python.c gives it, by these names: freeze(moment), which returns in each process that goes on, False in this one, and in a copy
 # that has waited the module that is wanted now, or ""; is_watched(path); question(number, function) and note(path), see below;
-# set_aside(path), take_back(anew), is_slow(), note_slow() and statements_source, see Edited.
+# set_aside(path), take_back(anew), is_slow(), note_slow() and statements_source, see Edited; note_heavy(ms, name), see Heaviest.
 
 import gc
 import importlib
@@ -180,6 +180,7 @@ class Edited:
 
     def __init__(self, split):
         self.split = split
+        self.name = None
         self.path = None  # It is about to be imported from there.
         self.waiting = None  # The statements that this process is frozen behind.
 
@@ -205,6 +206,39 @@ class Edited:
 
     def fits(self):
         return self.waiting is None or self.waiting.fit()
+
+
+# An import is worth a word if it takes so long.
+HEAVY_S = 0.1
+
+
+class Heaviest:
+    """What took longest to import of all that comes behind the edited module and is none of the application's: of no other import's time, and not of the edited module's own.
+
+    Nobody tells when an import is over. While it goes on, others begin: it has taken at least until then.
+    """
+
+    def __init__(self):
+        self.name, self.took_s = None, HEAVY_S
+        self.current, self.begun_at = None, 0.0
+
+    def hear(self, name, may_count):
+        """An import begins. may_count(): is it one of those?"""
+        now = time.perf_counter()
+        if is_being_imported(self.current):
+            if now - self.begun_at > self.took_s:
+                self.name, self.took_s = self.current, now - self.begun_at
+        else:
+            self.current, self.begun_at = name if may_count() else None, now
+
+    def tell(self):
+        if self.name:
+            note_heavy(int(self.took_s * 1000), self.name)
+
+
+def is_being_imported(name):
+    spec = getattr(sys.modules.get(name), "__spec__", None)
+    return getattr(spec, "_initializing", False)
 
 
 def is_question_of_type():
@@ -345,12 +379,15 @@ def start(wanted):
     stat = os.stat  # Before it is heard: what is asked here is not the application's question.
     stop_hearing = hear_questions(question)
     stillness = Stillness()
+    heaviest = Heaviest()
     is_from_beginning = True
     frozen_at = begun_at = time.process_time()
 
     class Finder:
         @staticmethod
         def find_spec(name, path=None, target=None):
+            if not is_from_beginning:
+                heaviest.hear(name, lambda: is_behind_and_not_own(name, path))
             if name.rpartition(".")[2] == stem:
                 origin = origin_of(name, path, target)
                 if is_same(origin):
@@ -358,19 +395,21 @@ def start(wanted):
                     want("")
                     if split(BEFORE_EDITED) and not is_same(origin):
                         edited.path = None
+                    edited.name = edited.path and name
             elif is_from_beginning and is_due() and is_own(name, path):
                 split(ON_WAY)
             return None  # the finders after this one look for the module themselves, now
 
     def split(moment):
         """Returns whether this is a copy that has waited."""
-        nonlocal frozen_at, is_from_beginning
+        nonlocal frozen_at, is_from_beginning, heaviest
         stillness.begin()
         woken_for = freeze(moment)
         frozen_at = time.process_time()
         compiled.imported.clear()
         if woken_for is not False:
             is_from_beginning = False
+            heaviest = Heaviest()
             want(woken_for)
             forget_folders()
         return woken_for is not False
@@ -395,6 +434,10 @@ def start(wanted):
             if file and is_watched(file) and (is_there(file + ".py") or is_there(file)):
                 return True
         return False
+
+    def is_behind_and_not_own(name, path):
+        """Of what is in a namespace package that is not known."""
+        return (path is None or isinstance(path, list)) and not is_being_imported(edited.name) and not is_own(name, path)
 
     def is_there(file):
         try:
@@ -433,6 +476,7 @@ def start(wanted):
         stop_hearing()
         stillness.stop()
         compiled.stop()
+        heaviest.tell()
         if Finder in sys.meta_path:
             sys.meta_path.remove(Finder)
         return compiled.told()

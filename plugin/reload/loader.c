@@ -258,11 +258,20 @@ static void note_slow(void)
 	(void)fr_frozen_tell(&load, load.talk, FR_REPORT_SLOW, "");
 }
 
+static void note_heavy(const char *name, long ms)
+{
+	struct fr_report report = {.kind = FR_REPORT_HEAVY, .pid = getpid(), .uses = (uint32_t)ms};
+
+	snprintf(report.reason, sizeof(report.reason), "%s", name);
+	(void)send(load.talk, &report, sizeof(report), MSG_NOSIGNAL);
+}
+
 static const struct fr_python_hooks python_hooks = {
 	.is_watched = is_milestone_wanted_before,
 	.freeze = freeze,
 	.is_slow = is_slow,
 	.note_slow = note_slow,
+	.note_heavy = note_heavy,
 };
 
 /* The rest of a worker's life is uWSGI's. place: in the order; row: what uwsgi_respawn_worker has

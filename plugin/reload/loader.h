@@ -66,6 +66,8 @@ enum fr_report_kind {
 	FR_REPORT_READ,       /* with a file in memory: what the load has read, see reload/census */
 	FR_REPORT_NOT_PRELOADED, /* it ends, because a module could not be; see reason */
 	FR_REPORT_SLOW,          /* executing the source that was edited takes long */
+	FR_REPORT_HEAVY, /* `uses` milliseconds went to a module that might be preloaded; see reason
+			  */
 	/* With the socket that leads to it: process `pid` waits, and has read `uses` files so far.
 	 */
 	FR_REPORT_FROZEN,    /* just before the module that was edited */

@@ -60,6 +60,8 @@ static struct {
 	int exit_code;     /* as the loader has said; -1: it has not */
 	uint32_t resumed_at;
 	bool resumed_inside;
+	char heaviest[160]; /* see fr_nursery_heaviest; "": none */
+	int heaviest_ms;
 	struct fr_order order;
 	char slow[PATH_MAX]; /* the source that takes long to execute, of those edited the last
 				one; "": none */
@@ -386,6 +388,12 @@ bool fr_nursery_is_busy(void)
 	return nursery.is_loading || nursery.loader > 0 || nursery.ours >= 0;
 }
 
+const char *fr_nursery_heaviest(int *ret_ms)
+{
+	*ret_ms = nursery.heaviest_ms;
+	return nursery.heaviest[0] ? nursery.heaviest : NULL;
+}
+
 void fr_nursery_close_in_child(void)
 {
 	for (int i = 0; i < nursery.frozen_len; i++)
@@ -557,6 +565,7 @@ static int begin(void)
 	nursery.asked = -1;
 	nursery.must_restart = false;
 	nursery.is_good_awaited = false;
+	nursery.heaviest[0] = '\0';
 	close_watched(&nursery.new_good);
 	nursery.has_ended = false;
 	nursery.status = nursery.exit_code = -1;
@@ -677,6 +686,10 @@ static enum fr_nursery_state hear_loader(void)
 		case FR_REPORT_SLOW:
 			snprintf(nursery.slow, sizeof(nursery.slow), "%.*s", PATH_MAX - 1,
 				 nursery.order.text);
+			break;
+		case FR_REPORT_HEAVY:
+			memcpy(nursery.heaviest, report.reason, sizeof(nursery.heaviest));
+			nursery.heaviest_ms = (int)report.uses;
 			break;
 		case FR_REPORT_BORN:
 			return FR_NURSERY_BORN;

@@ -90,6 +90,10 @@ size_t fr_nursery_resumed_at(void);
 /* Was that in the middle of the module that was edited? */
 bool fr_nursery_resumed_inside(void);
 
+/* What took longest to import in the last load, of what is not watched and came behind the edited
+ * module: its name, and milliseconds. NULL: nothing took long. Valid until the next load. */
+const char *fr_nursery_heaviest(int *ret_ms);
+
 /* How many are frozen now. */
 int fr_nursery_frozen(void);
 

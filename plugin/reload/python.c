@@ -625,16 +625,28 @@ static struct py_object *note_slow_function(struct py_object *self, struct py_ob
 	return py.from_bool(1);
 }
 
+static struct py_object *note_heavy_function(struct py_object *self, struct py_object *args)
+{
+	struct py_object *name = path_of(py.tuple_item(args, 1));
+
+	(void)self;
+	if (name)
+		hooks->note_heavy(py.bytes(name), py.as_long(py.tuple_item(args, 0)));
+	drop(name);
+	return py.from_bool(1);
+}
+
 /* What agent.py is given by name. */
 #define FUNCTION(name, flags)                                                                      \
 	{                                                                                          \
 #name, (void (*)(void))name##_function, flags, NULL                                \
 	}
 static struct py_method methods[] = {
-	FUNCTION(freeze, PY_METHOD_O),         FUNCTION(is_watched, PY_METHOD_O),
-	FUNCTION(question, PY_METHOD_VARARGS), FUNCTION(note, PY_METHOD_O),
-	FUNCTION(set_aside, PY_METHOD_O),      FUNCTION(take_back, PY_METHOD_O),
-	FUNCTION(is_slow, PY_METHOD_VARARGS),  FUNCTION(note_slow, PY_METHOD_VARARGS),
+	FUNCTION(freeze, PY_METHOD_O),           FUNCTION(is_watched, PY_METHOD_O),
+	FUNCTION(question, PY_METHOD_VARARGS),   FUNCTION(note, PY_METHOD_O),
+	FUNCTION(set_aside, PY_METHOD_O),        FUNCTION(take_back, PY_METHOD_O),
+	FUNCTION(is_slow, PY_METHOD_VARARGS),    FUNCTION(note_slow, PY_METHOD_VARARGS),
+	FUNCTION(note_heavy, PY_METHOD_VARARGS),
 };
 
 /* Gives the agent a name; takes the value. */

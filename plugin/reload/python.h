@@ -49,6 +49,9 @@ struct fr_python_hooks {
 	bool (*is_slow)(void);
 	/* They do. */
 	void (*note_slow)(void);
+	/* In a load that has waited: so much of it went to the import of a module that is_watched
+	 * is not true of, behind the edited one. */
+	void (*note_heavy)(const char *name, long ms);
 };
 
 /* From now on, calls these (borrowed, for ever). wanted: the file of the module that was edited,

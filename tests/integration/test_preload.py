@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from harness import Instance
@@ -27,6 +29,7 @@ def application(environ, start_response):
 """
 FILES = {"wsgi.py": ENTRY, "early.py": "VALUE = 'e0'\n", "late.py": "VALUE = 'l0'\n"}
 HEAVY = "import time\ntime.sleep(0.5)\nVALUE = 'h0'\n"
+ADVICE = r"\[fastreload\] (\d+) ms of that went to the import of (.*), behind what was edited. If it does not depend on the application: fastreload-preload = (.*)"
 SAID = r"\[fastreload\] --fastreload-preload:? (.*)"
 
 
@@ -136,3 +139,50 @@ def test_with_broken_code_it_is_still_there() -> None:
         assert ask(app)[0] == "e0"
         edit(app, "early.py", "VALUE = 'e1'\n")
         assert ask(app)[0] == "e1" and took_ms(app) < 400
+
+
+# What is not watched has no import of its own there, of which one could hear that `heavy` is still being imported.
+LONGER = "import time\ntime.sleep(0.3)\nimport colorsys\nVALUE = 'h0'\n"
+
+
+def test_what_took_long_behind_the_edited_module_is_named_once() -> None:
+    with project() as app:
+        (app.base / "lib" / "heavy.py").write_text(LONGER)
+        settled(app)
+        for number in range(1, 4):
+            edit(app, "early.py", f"VALUE = 'early{number}'\n")
+            edit(app, "late.py", f"VALUE = 'late{number}'\n")
+        advice = app.log.matching(ADVICE)
+        assert len(advice) == 1, advice
+        taken_ms, *names = re.search(ADVICE, advice[0]).groups()
+        assert int(taken_ms) >= 300 and names == ["heavy", "heavy"]
+
+
+@pytest.mark.parametrize(
+    "heavy, entry",
+    (
+        pytest.param("import colorsys\nVALUE = 'h0'\n", ENTRY, id="does not take long"),
+        pytest.param("VALUE = 'h0'\n", ENTRY.replace("import heavy\n", "import heavy, time\ntime.sleep(0.3)\nimport colorsys\n"), id="took no time itself"),
+        pytest.param(LONGER, ENTRY.replace("import early\nimport heavy\n", "import heavy\nimport early\n"), id="comes before"),
+    ),
+)
+def test_nothing_else_is_named(heavy: str, entry: str) -> None:
+    app = project()
+    (app.base / "lib" / "heavy.py").write_text(heavy)
+    (app.app / "wsgi.py").write_text(entry)
+    with app:
+        settled(app)
+        for number in range(1, 4):
+            edit(app, "early.py", f"VALUE = 'early{number}'\n")
+        assert not app.log.matching(ADVICE)
+
+
+def test_what_the_edited_module_imports_itself_is_not_named() -> None:
+    """The next copy waits behind it, in that module."""
+    with project() as app:
+        (app.base / "lib" / "heavy.py").write_text(LONGER)
+        settled(app)
+        for number in range(1, 4):
+            edit(app, "early.py", f"import heavy\nVALUE = 'early{number}'\n")
+        assert "inside the module" in app.log.matching(r"\[fastreload\] reloaded in .*")[-1]
+        assert not app.log.matching(ADVICE)
