@@ -45,7 +45,8 @@ class Vassal(Instance):
         def parent() -> int:
             status = Path(f"/proc/{int(self.get('/pid').text)}/status").read_text()
             found = int(re.search(r"^PPid:\s+(\d+)", status, re.M).group(1))
-            return 0 if process_name(found).startswith("fastreload") else found
+            name = process_name(found)
+            return found if name and not name.startswith("fastreload") else 0
 
         return self.wait(parent, 5, "the worker is the master's")
 

@@ -17,7 +17,7 @@ from harness import RELOAD_DEADLINE_S, Instance, process_state, wait_until
 from remote import Mount, RemoteInstance, outposts, require, seconds_until_served
 
 POLLED = re.compile(r'\[fastreload\] ".*" is polled: ')
-REPLACED = re.compile(r"is looked at by a new process: .* was ended by signal 9")
+REPLACED = re.compile(r"is looked at by a new process: .* was ended")
 SILENT = re.compile(r"has not answered for \d+ s")
 ANSWERS = re.compile(r"answers again, after \d+ s")
 
