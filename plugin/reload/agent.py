@@ -237,8 +237,9 @@ class Heaviest:
 
 
 def is_being_imported(name):
-    spec = getattr(sys.modules.get(name), "__spec__", None)
-    return getattr(spec, "_initializing", False)
+    """Only of what is a module and nothing more: others may do anything when they are asked for an attribute."""
+    module = sys.modules.get(name)
+    return type(module) is type(sys) and getattr(module.__dict__.get("__spec__"), "_initializing", False)
 
 
 def is_question_of_type():
@@ -407,9 +408,10 @@ def start(wanted):
         woken_for = freeze(moment)
         frozen_at = time.process_time()
         compiled.imported.clear()
+        if moment == BEFORE_EDITED or woken_for is not False:
+            heaviest = Heaviest()  # What came before will not be imported again.
         if woken_for is not False:
             is_from_beginning = False
-            heaviest = Heaviest()
             want(woken_for)
             forget_folders()
         return woken_for is not False
