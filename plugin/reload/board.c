@@ -71,6 +71,11 @@ void fr_board_clear(int wid)
 	wipe(&slots[wid], true);
 }
 
+void fr_board_leave_to_uwsgi(int wid)
+{
+	wipe(&slots[wid], false);
+}
+
 bool fr_board_enter(int wid)
 {
 	bool is_ours = slots[wid].is_ours;

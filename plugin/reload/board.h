@@ -54,6 +54,10 @@ struct fr_board_slot *fr_board_slot(int wid);
 /* Master: a candidate is about to be forked into the slot. */
 void fr_board_clear(int wid);
 
+/* Master: a worker of uWSGI's own is about to be forked into the slot, whose candidate may never
+ * have been born. */
+void fr_board_leave_to_uwsgi(int wid);
+
 /* Worker, before it loads: if it is no candidate, what its predecessor has left is wiped away.
  * Returns whether it is one. */
 bool fr_board_enter(int wid);

@@ -3,6 +3,7 @@
  */
 #include <uwsgi.h>
 
+#include "reload/board.h"
 #include "reload/candidates.h"
 #include "reload/first.h"
 #include "reload/roster.h"
@@ -61,6 +62,7 @@ static void start_workers(void)
 		fr_roster.slots[wid] = (struct fr_roster_slot){.state = FR_ROSTER_SERVING};
 		uwsgi.workers[wid].cheaped = 0;
 		uwsgi.workers[wid].apps_cnt = 0;
+		fr_board_leave_to_uwsgi(wid);
 		if (uwsgi_respawn_worker(wid)) {
 			uwsgi_run();
 			_exit(1);

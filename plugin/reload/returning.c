@@ -112,6 +112,7 @@ static void replace_lost(int64_t now_ms)
 	fr_roster.slots[wid] = (struct fr_roster_slot){.state = FR_ROSTER_SERVING};
 	uwsgi.workers[wid].cheaped = 0;
 	fr_visitors_join(wid);
+	fr_board_leave_to_uwsgi(wid);
 	if (uwsgi_respawn_worker(wid)) {
 		uwsgi_run();
 		_exit(1);

@@ -950,6 +950,17 @@ def test_an_application_that_ends_its_process_at_the_start_is_left_to_uwsgi() ->
         assert ask(app)[1] == "f1"
 
 
+def test_workers_that_are_left_to_uwsgi_serve_though_their_slots_awaited_candidates() -> None:
+    """The first load ends the process, and the next one does not: as with a database that is only just being started."""
+    once = "import os\nfrom pathlib import Path\nif not Path(os.environ['HOME'], 'once').exists():\n    Path(os.environ['HOME'], 'once').write_text('')\n    os._exit(7)\n"
+    with Instance({**FILES, "first.py": once + value("f0")}, ready=False) as app:
+        app.wait(lambda: app.log.count(LEFT_TO_UWSGI), 10, "uWSGI starts the workers")
+        app.wait(lambda: app.try_get() is not None, 15, "it answers")
+        assert ask(app)[1] == "f0"
+        edit(app, "first.py", value("f1"))
+        assert ask(app)[1] == "f1"
+
+
 @pytest.mark.parametrize("number", (signal.SIGINT, signal.SIGTERM), ids=("SIGINT", "SIGTERM"))
 def test_an_instance_that_ends_while_it_loads_leaves_nobody_behind(number: int) -> None:
     with Instance({**FILES, "first.py": "import time\ntime.sleep(30)\n" + value("f0")}, ready=False, ini=["die-on-term = true"]) as app:
