@@ -526,11 +526,22 @@ static void note_question(const char *path, struct py_object *keywords, bool is_
 		fr_uses_spoil(noted);
 }
 
+/* The first argument, which may be given by name. As path_of. */
+static struct py_object *path_argument(struct py_object *args, struct py_object *keywords)
+{
+	struct py_object *item = py.tuple_item(args, 0);
+
+	py.clear_error();
+	if (!item && keywords)
+		item = py.dict_get(keywords, "path");
+	return path_of(item);
+}
+
 /* In place of os.stat and its like, of which Python tells nothing: self is the original. */
 static struct py_object *asking_function(struct py_object *self, struct py_object *args,
 					 struct py_object *keywords)
 {
-	struct py_object *path = noted ? path_of(py.tuple_item(args, 0)) : NULL;
+	struct py_object *path = noted ? path_argument(args, keywords) : NULL;
 	struct py_object *is_type = path ? py.call(is_question_of_type, NULL) : NULL;
 
 	py.clear_error();
@@ -546,7 +557,7 @@ static struct py_object *asking_function(struct py_object *self, struct py_objec
 static struct py_object *open_function(struct py_object *self, struct py_object *args,
 				       struct py_object *keywords)
 {
-	struct py_object *path = noted && keywords ? path_of(py.tuple_item(args, 0)) : NULL;
+	struct py_object *path = noted && keywords ? path_argument(args, keywords) : NULL;
 
 	py.clear_error();
 	if (path) {

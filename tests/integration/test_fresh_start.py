@@ -54,6 +54,7 @@ CASES = {
     "what is in a folder": Case("import os\nVALUE = sum(entry.is_dir() for entry in os.scandir('data'))\n", lambda app: replace_by_folder(app, "data/a.txt"), 2),
     "what an entry of a folder says": Case("import os\nVALUE = sum(entry.stat().st_size for entry in os.scandir('data') if entry.is_file())\n", lambda app: put(app.path("data/a.txt"), "longer"), 7),
     "a size in an open folder": Case("import os\nfd = os.open('data', os.O_RDONLY)\nVALUE = os.stat('a.txt', dir_fd=fd).st_size\nos.close(fd)\n", lambda app: put(app.path("data/a.txt"), "longer"), 6),
+    "a size that is asked for by keyword": Case("import os\nVALUE = os.stat(path='a.txt').st_size\n", lambda app: put(app.path("a.txt"), "longer"), 6),
     "a text in an open folder": Case("import os\nfd = os.open('data', os.O_RDONLY)\nVALUE = open('a.txt', opener=lambda path, flags: os.open(path, flags, dir_fd=fd)).read()\nos.close(fd)\n", lambda app: put(app.path("data/a.txt"), "longer"), "longer"),
     "all in an open folder": Case("import os\nVALUE = sum(len(files) for _, _, files, _ in os.fwalk('data'))\n", lambda app: put(app.path("data/deep/b.txt"), ""), 4),
     "what a compiler has read": Case(
